@@ -9,7 +9,6 @@ CDK := npx --no-install cdk
 ENVIRONMENT ?= dev
 export NODE_NO_WARNINGS := 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install synth test lint types check bench fmt snapshots schema requirements wheel clean

@@ -1,0 +1,52 @@
+"""Amazon resource names of IAM, checked as far as a literal allows."""
+
+import re
+from collections.abc import Iterator
+
+from irsa_stack.deploy_time import is_deploy_time
+
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
+"""See: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
+
+_ACCOUNT = re.compile(r"\d{12}")
+_IAM_NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
+
+
+def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None) -> Iterator[str]:
+    """Say what makes *arn* no ARN of an IAM *kind* (`role`, `policy`, `oidc-provider`).
+
+    Args:
+        arn: the value; a deploy-time one has no faults yet.
+        kind: the word before the first slash of the resource.
+        of: the property that holds it, for the message.
+        partition: partition that it must be in. Default: any.
+    """
+    if is_deploy_time(arn):
+        if not isinstance(arn, str):
+            yield f"{of} must be an ARN, got {arn!r}; put it in quotes"
+        return
+    example = f"arn:aws:iam::111122223333:{kind}/NAME"
+    parts = str(arn).split(":", 5)
+    if len(parts) != 6 or parts[0] != "arn":  # noqa: PLR2004 (an ARN's six parts)
+        yield f"{of} must be an ARN such as {example}, got {arn!r}; copy it from IAM"
+        return
+    _, arn_partition, service, region, account, resource = parts
+    if arn_partition not in PARTITIONS:
+        yield f"{of} must be in a partition of AWS ({', '.join(PARTITIONS)}), got {arn!r}; correct it"
+    elif partition is not None and arn_partition != partition:
+        yield (
+            f"{of} must be in partition {partition}, got {arn!r}; partitions do not trust each"
+            f" other, so write arn:{partition}:..."
+        )
+    if service != "iam" or region:
+        yield f"{of} must be an IAM ARN such as {example}, got {arn!r}; IAM ARNs have no region"
+    if not (_ACCOUNT.fullmatch(account) or (kind == "policy" and account == "aws")):
+        yield f"{of} must hold a 12-digit account, got {arn!r}; correct the account"
+    if resource.startswith(f"{kind}:"):
+        yield f"{of} must be written {kind}/NAME, got {arn!r}; replace the last colon by a slash"
+    elif not resource.startswith(f"{kind}/") or resource.endswith("/"):
+        yield f"{of} must name a {kind} such as {example}, got {arn!r}; correct it"
+    elif kind != "oidc-provider" and not all(
+        _IAM_NAME.fullmatch(part) for part in resource.split("/")
+    ):
+        yield f"{of} must use letters, digits and _+=,.@-/ in its name, got {arn!r}; correct it"

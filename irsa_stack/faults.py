@@ -1,0 +1,22 @@
+"""Report every fault of an input at once, each as `<property> must <rule>, got <value>; <fix>`."""
+
+from collections.abc import Iterable
+
+
+class InvalidInput(ValueError):
+    """An input breaks at least one rule.
+
+    Attributes:
+        faults: one sentence a fault, in the order in which they were found.
+    """
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+def refuse(faults: Iterable[str]) -> None:
+    """Raise `InvalidInput` if there is any fault."""
+    found = tuple(faults)
+    if found:
+        raise InvalidInput(found)

@@ -1,0 +1,123 @@
+"""The thumbprint of an OIDC issuer's root CA, computed at deploy time."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from aws_cdk import CustomResource, Duration, Fn, Stack
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from irsa_stack.budgets import THUMBPRINTS
+from irsa_stack.faults import refuse
+from irsa_stack.handler_function import FunctionSettings, HandlerFunction
+from irsa_stack.issuer import issuer_url_faults
+from irsa_stack.thumbprints import thumbprints_faults
+
+_FUNCTION_ID = "RootCaThumbprintFunction"
+_FUNCTION_TIMEOUT = Duration.seconds(60)
+_SERVICE_TIMEOUT = Duration.seconds(180)
+
+
+class RootCaThumbprint(Construct):
+    """Define the computation of an issuer's root-CA thumbprint.
+
+    Synthesises one custom resource, and one function a stack however many issuers: it has no IAM
+    permission but its own logs, verifies TLS, and takes the top certificate that the server
+    presents, as IAM asks.
+
+    Args:
+        issuer_url: `https://` URL of the OIDC issuer; may be known only at deploy time.
+        refresh: any text; a change computes anew at the next deploy. Default: only when another
+            property changes.
+        ca_bundle: PEM certificates that the issuer's chain must end in, for private CAs and
+            isolated partitions. Default: the Lambda runtime's trust store.
+        keep_previous: thumbprints of 40 hexadecimal characters that stay valid beside the computed
+            ones during a rotation. At most 4. Default: none.
+        allow_private: whether the issuer may live at an address that is not globally routable.
+            Default: no.
+        settings: log retention, key, boundary and path of the function, if this is the first use
+            in the stack.
+
+    Raises:
+        InvalidInput: a property breaks a rule of IAM; all faults are listed.
+
+    Example:
+        >>> import aws_cdk as cdk
+        >>> from irsa_stack import RootCaThumbprint
+        >>> stack = cdk.Stack()
+        >>> thumbprint = RootCaThumbprint(
+        ...     stack, "Thumbprint", issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ... )
+        >>> provider = cdk.aws_iam.CfnOIDCProvider(
+        ...     stack, "Provider", thumbprint_list=thumbprint.thumbprints
+        ... )
+
+    See:
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        issuer_url: str,
+        refresh: str | None = None,
+        ca_bundle: str | None = None,
+        keep_previous: Sequence[str] = (),
+        allow_private: bool = False,
+        settings: FunctionSettings | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        faults = [
+            *issuer_url_faults(issuer_url),
+            *thumbprints_faults(keep_previous, of="keep_previous", at_most=THUMBPRINTS - 1),
+        ]
+        if ca_bundle is not None and "-----BEGIN CERTIFICATE-----" not in ca_bundle:
+            faults.append(
+                f"ca_bundle must be PEM text, got {ca_bundle[:40]!r}; pass the file's content"
+            )
+        refuse(faults)
+
+        properties: dict[str, object] = {"IssuerUrl": issuer_url}
+        if refresh is not None:
+            properties["Refresh"] = refresh
+        if ca_bundle is not None:
+            properties["CaBundle"] = ca_bundle
+        if keep_previous:
+            properties["KeepPrevious"] = list(keep_previous)
+        if allow_private:
+            properties["AllowPrivate"] = "true"
+
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::RootCaThumbprint",
+            service_token=_service_token(self, settings),
+            service_timeout=_SERVICE_TIMEOUT,
+            properties=properties,
+        )
+        self.thumbprints: list[str] = Fn.split(",", resource.get_att_string("Thumbprints"))
+        """SHA-1 of the certificates, 40 hexadecimal characters each (a list known at deploy)."""
+        self.certificate_subject: str = resource.get_att_string("CertificateSubject")
+        """Subject of the top certificate that the issuer presents."""
+        self.not_after: str = resource.get_att_string("NotAfter")
+        """When that certificate expires, ISO 8601."""
+        self.warnings: str = resource.get_att_string("Warnings")
+        """What the function found odd in the chain; empty if nothing."""
+
+
+def _service_token(scope: Construct, settings: FunctionSettings | None) -> str:
+    """Return the stack's one function, defining it at the first call."""
+    stack = Stack.of(scope)
+    defined = stack.node.try_find_child(_FUNCTION_ID)
+    if defined is not None:
+        return cast("lambda_.Function", defined.node.find_child("Function")).function_arn
+    return HandlerFunction(
+        stack,
+        _FUNCTION_ID,
+        handler="root_ca_thumbprint.on_event.handle",
+        description="Computes the root-CA thumbprint of an OIDC issuer",
+        timeout=_FUNCTION_TIMEOUT,
+        settings=settings,
+    ).service_token

@@ -68,6 +68,8 @@ class HandlerFunction(Construct):
         memory_size: mebibytes. Default: 256.
         environment: variables of the function. Default: none.
         network: where it runs. Default: outside any VPC.
+        role: a role handed in; it gets the right to write the logs and nothing else. Default: an
+            own role.
 
     See:
         https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
@@ -88,6 +90,7 @@ class HandlerFunction(Construct):
         memory_size: int = 256,
         environment: Mapping[str, str] | None = None,
         network: FunctionNetwork | None = None,
+        role: iam.IRole | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         settings = settings or FunctionSettings()
@@ -99,7 +102,7 @@ class HandlerFunction(Construct):
             encryption_key=settings.encryption_key,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        self.role = iam.Role(
+        self.role: iam.IRole = role or iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
@@ -129,7 +132,7 @@ class HandlerFunction(Construct):
                 str(handler_code_path()), exclude=files_of_others(handler)
             ),
             handler=handler,
-            role=self.role.without_policy_updates(),
+            role=self.role,
             log_group=log_group,
             timeout=timeout,
             memory_size=memory_size,
@@ -138,6 +141,8 @@ class HandlerFunction(Construct):
             environment_encryption=settings.encryption_key,
             **_placement(network),
         )
+        if role is not None:
+            log_group.grant_write(role)
         self.service_token: str = self.function.function_arn
         """For `ServiceToken` of a custom resource."""
 

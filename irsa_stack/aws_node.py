@@ -1,0 +1,283 @@
+"""`aws-node`, the VPC CNI's DaemonSet, moved to a role of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Aws, CfnResource, CustomResource, Duration
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IConstruct
+
+from irsa_stack.binder_access import access_policies
+from irsa_stack.faults import refuse
+from irsa_stack.handler_function import HandlerFunction
+from irsa_stack.identity import ServiceAccountIdentity
+from irsa_stack.kubectl_layer import ARCHITECTURE
+from irsa_stack.role import IrsaRole
+from irsa_stack.service_accounts import (
+    FUNCTION_TIMEOUT,
+    SERVICE_TIMEOUT,
+    IrsaServiceAccounts,
+    define_access_entry,
+    role_tags,
+)
+
+AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
+IPV4_POLICY = "AmazonEKS_CNI_Policy"
+IPV6_POLICY = "AmazonEKS_CNI_IPv6_Policy"
+_ROLLOUT_SECONDS_AT_MOST = 780
+
+
+class AwsNodeRebinding(Construct):
+    """Define the move of `kube-system/aws-node` to a role of its own, as one transaction.
+
+    Synthesises the role with the CNI's permissions, and one custom resource that annotates the
+    account, restarts the DaemonSet, waits for the rollout, verifies the new pods, and only then
+    takes the policy off the node roles. A step that fails undoes those before it; deleting the
+    resource gives the policy back first. Nobody's service account is ever deleted.
+
+    For a new cluster, leave *node_roles* empty, never attach the CNI policy to them, and define the
+    nodes after `binding`. For clusters whose VPC CNI is a managed add-on use `AwsNodeAddon`.
+
+    Args:
+        service_accounts: the service accounts of the cluster.
+        node_roles: existing roles that lose the CNI policy at the end. Default: none.
+        ip_family: `ipv4` or `ipv6`. Default: `ipv4`.
+        cni_policy: document in place of the AWS managed one; needed for `ipv6`, for which AWS has
+            none. Default: `AmazonEKS_CNI_Policy`.
+        rollout_timeout: longest wait for the DaemonSet, at most 13 minutes. Default: 13 minutes.
+        role_name: see `IrsaRole`.
+
+    Raises:
+        InvalidInput: a property breaks a rule; all faults are listed.
+
+    Example:
+        >>> import aws_cdk as cdk
+        >>> from irsa_stack import (
+        ...     AwsNodeRebinding, ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        ... )
+        >>> stack = cdk.Stack()
+        >>> accounts = IrsaServiceAccounts(
+        ...     stack,
+        ...     "ServiceAccounts",
+        ...     cluster=ClusterConnection.from_attributes(
+        ...         cluster_name="payments-prod",
+        ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
+        ...         certificate_authority_data="LS0tLS1CRUdJTi...",
+        ...     ),
+        ...     oidc_provider=EksOidcProvider.from_issuer_url(
+        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ...     ),
+        ... )
+        >>> nodes = cdk.aws_iam.Role.from_role_name(stack, "Nodes", "payments-prod-nodes")
+        >>> rebinding = AwsNodeRebinding(
+        ...     stack, "AwsNode", service_accounts=accounts, node_roles=[nodes]
+        ... )
+
+    See:
+        https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        service_accounts: IrsaServiceAccounts,
+        node_roles: Sequence[iam.IRole] = (),
+        ip_family: str = "ipv4",
+        cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
+        rollout_timeout: Duration | None = None,
+        role_name: str | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        wait = _ROLLOUT_SECONDS_AT_MOST if rollout_timeout is None else rollout_timeout.to_seconds()
+        faults = list(_family_faults(ip_family, cni_policy))
+        if not 1 <= wait <= _ROLLOUT_SECONDS_AT_MOST:
+            faults.append(
+                f"rollout_timeout must be 1-{_ROLLOUT_SECONDS_AT_MOST} seconds, got {wait}; a"
+                " function runs for 15 minutes and must have time to undo"
+            )
+        if str(AWS_NODE) in service_accounts.accounts:
+            faults.append(
+                f"service_accounts must not hold {str(AWS_NODE)!r} beside AwsNodeRebinding, got"
+                " both; remove the account"
+            )
+        refuse(faults)
+
+        cluster = service_accounts.cluster
+        self.role = IrsaRole(
+            self,
+            "Role",
+            oidc_provider=service_accounts.oidc_provider,
+            service_accounts=[AWS_NODE],
+            managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
+            inline_policies={"Cni": cni_policy} if cni_policy else None,
+            role_name=role_name,
+            path=service_accounts.settings.role_path,
+            permissions_boundary=service_accounts.settings.permissions_boundary,
+            tags=role_tags(AWS_NODE, cluster.cluster_name),
+        )
+        """The role of `aws-node`."""
+        policy_arns = [_managed_arn(IPV4_POLICY)]
+        if ip_family == "ipv6":
+            policy_arns.append(
+                f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}"
+            )
+        function = HandlerFunction(
+            self,
+            "Function",
+            handler="aws_node.on_event.handle",
+            description="Moves aws-node to a role of its own",
+            timeout=FUNCTION_TIMEOUT,
+            settings=service_accounts.settings,
+            statements=_detach_statements(node_roles, policy_arns),
+            layers=[service_accounts.kubectl_layer],
+            architecture=ARCHITECTURE,
+            memory_size=512,
+            network=cluster.network,
+        )
+        access = define_access_entry(
+            self,
+            "Access",
+            cluster=cluster,
+            principal_arn=function.role.role_arn,
+            policies=access_policies(
+                Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False
+            ),
+        )
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::AwsNodeRebinding",
+            service_token=function.service_token,
+            service_timeout=SERVICE_TIMEOUT,
+            properties={
+                "Cluster": {
+                    "Name": cluster.cluster_name,
+                    "Endpoint": cluster.endpoint,
+                    "CertificateAuthorityData": cluster.certificate_authority_data,
+                },
+                "RoleArn": self.role.role_arn,
+                "NodeRoleNames": [role.role_name for role in node_roles],
+                "PolicyArns": policy_arns,
+                "RolloutTimeoutSeconds": str(int(wait)),
+            },
+        )
+        resource.node.add_dependency(access)
+        self.binding: IConstruct = resource
+        """Depend on it to be made after `aws-node` has its role."""
+        self.nodes_checked: str = resource.get_att_string("NodesChecked")
+        """How many nodes' pods were verified (known at deploy)."""
+        self.role_seen: str = resource.get_att_string("RoleSeen")
+        """ARN of the role that the pods carry (known at deploy)."""
+        self.detached_from: str = resource.get_att_string("DetachedFrom")
+        """Names of the node roles that lost the policy (known at deploy)."""
+
+
+class AwsNodeAddon(Construct):
+    """Define the VPC CNI as a managed add-on whose `aws-node` has a role of its own.
+
+    Synthesises the role and one `AWS::EKS::Addon`; EKS annotates and restarts `aws-node` itself.
+    The alternative to `AwsNodeRebinding`; the two are never mixed in one cluster.
+
+    Args:
+        service_accounts: the service accounts of the cluster.
+        addon_version: such as `v1.22.1-eksbuild.1`. Default: EKS's for the cluster's version.
+        ip_family: `ipv4` or `ipv6`. Default: `ipv4`.
+        cni_policy: see `AwsNodeRebinding`.
+        resolve_conflicts: `NONE`, `OVERWRITE` or `PRESERVE`. Default: `OVERWRITE`: a new cluster
+            comes with a self-managed copy that the add-on takes over.
+        configuration_values: JSON text of the add-on's settings. Default: none.
+
+    Raises:
+        InvalidInput: a property breaks a rule; all faults are listed.
+
+    See:
+        https://docs.aws.amazon.com/eks/latest/userguide/vpc-add-on-create.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        service_accounts: IrsaServiceAccounts,
+        addon_version: str | None = None,
+        ip_family: str = "ipv4",
+        cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
+        resolve_conflicts: str = "OVERWRITE",
+        configuration_values: str | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        faults = list(_family_faults(ip_family, cni_policy))
+        if resolve_conflicts not in ("NONE", "OVERWRITE", "PRESERVE"):
+            faults.append(
+                "resolve_conflicts must be NONE, OVERWRITE or PRESERVE, got"
+                f" {resolve_conflicts!r}; correct it"
+            )
+        refuse(faults)
+        cluster = service_accounts.cluster
+        self.role = IrsaRole(
+            self,
+            "Role",
+            oidc_provider=service_accounts.oidc_provider,
+            service_accounts=[AWS_NODE],
+            managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
+            inline_policies={"Cni": cni_policy} if cni_policy else None,
+            path=service_accounts.settings.role_path,
+            permissions_boundary=service_accounts.settings.permissions_boundary,
+            tags=role_tags(AWS_NODE, cluster.cluster_name),
+        )
+        """The role of `aws-node`."""
+        self.binding: IConstruct = CfnResource(
+            self,
+            "Resource",
+            type="AWS::EKS::Addon",
+            properties={
+                "AddonName": "vpc-cni",
+                "ClusterName": cluster.cluster_name,
+                "AddonVersion": addon_version,
+                "ConfigurationValues": configuration_values,
+                # The pods of the cluster keep their network when the stack goes.
+                "PreserveOnDelete": True,
+                "ResolveConflicts": resolve_conflicts,
+                "ServiceAccountRoleArn": self.role.role_arn,
+            },
+        )
+        """Depend on it to be made after `aws-node` has its role."""
+
+
+def _family_faults(ip_family: str, cni_policy: object) -> list[str]:
+    if ip_family not in ("ipv4", "ipv6"):
+        return [f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"]
+    if ip_family == "ipv6" and cni_policy is None:
+        return [
+            "cni_policy must be given for ipv6, got none; AWS has no managed one, so pass"
+            " controllers.vpc_cni_policy('ipv6')"
+        ]
+    return []
+
+
+def _managed(name: str) -> iam.IManagedPolicy:
+    return iam.ManagedPolicy.from_aws_managed_policy_name(name)
+
+
+def _managed_arn(name: str) -> str:
+    return f"arn:{Aws.PARTITION}:iam::aws:policy/{name}"
+
+
+def _detach_statements(
+    node_roles: Sequence[iam.IRole], policy_arns: Sequence[str]
+) -> list[iam.PolicyStatement]:
+    """Let the function move these policies on these roles, and nothing else."""
+    if not node_roles:
+        return []
+    arns = [role.role_arn for role in node_roles]
+    return [
+        iam.PolicyStatement(actions=["iam:ListAttachedRolePolicies"], resources=arns),
+        iam.PolicyStatement(
+            actions=["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+            resources=arns,
+            conditions={"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
+        ),
+    ]

@@ -1,0 +1,549 @@
+"""Service accounts of one cluster, each bound to a role of its own."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import jsii
+from aws_cdk import (
+    Aws,
+    CfnResource,
+    CustomResource,
+    Duration,
+    IStableAnyProducer,
+    Lazy,
+)
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct, IConstruct
+
+from irsa_stack.arn import arn_faults
+from irsa_stack.binder_access import access_policies
+from irsa_stack.cluster_connection import ClusterConnection
+from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.handler_function import FunctionSettings, HandlerFunction
+from irsa_stack.identity import ServiceAccountIdentity
+from irsa_stack.kubectl_layer import ARCHITECTURE
+from irsa_stack.kubectl_layer import kubectl_layer as layer_for_version
+from irsa_stack.role import IrsaRole
+from irsa_stack.service_account_manifest import (
+    MANAGED_BY_LABEL,
+    metadata_faults,
+    service_account_manifest,
+    token_expiration_faults,
+    webhook_annotations,
+)
+from irsa_stack.trust import STS_AUDIENCE
+
+BATCH_BYTES = 100_000
+"""Bytes of a batch's property. CloudFormation sends old and new properties in one asynchronous
+invocation of at most 256 KiB, so that a batch of half that size can be created *and* updated.
+
+See: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
+FUNCTION_TIMEOUT = Duration.minutes(15)
+SERVICE_TIMEOUT = Duration.minutes(20)
+
+
+class Ownership(StrEnum):
+    """Say whose object a service account is."""
+
+    CREATE = "CREATE"
+    """Ours: made with the stack, and removed with it."""
+    ADOPT = "ADOPT"
+    """Somebody else's: we own our annotations on it, and removing us removes only those."""
+    HELM = "HELM"
+    """A chart's: nothing is applied, the chart's values are emitted."""
+    NONE = "NONE"
+    """Not our concern: a role only."""
+
+
+@jsii.implements(iam.IGrantable)
+class BoundServiceAccount:
+    """A service account and its role, as `IrsaServiceAccounts.add` returns it.
+
+    Attributes:
+        identity: namespace and name.
+        ownership: whose object it is.
+        role_arn: ARN of the role.
+        annotations: what the object carries so that its pods get the role.
+        helm_values: values for the chart: they name the account, or make it with our annotations.
+        binding: depend on it to be made after the service account.
+    """
+
+    # No dataclass: jsii takes one for a struct, and a grant needs an object.
+    def __init__(
+        self,
+        *,
+        identity: ServiceAccountIdentity,
+        ownership: Ownership,
+        role_arn: str,
+        annotations: Mapping[str, str],
+        helm_values: Mapping[str, Any],
+        binding: IConstruct,
+        role: IrsaRole | None,
+    ) -> None:
+        self.identity = identity
+        self.ownership = ownership
+        self.role_arn = role_arn
+        self.annotations = annotations
+        self.helm_values = helm_values
+        self.binding = binding
+        self._role = role
+
+    @property
+    def role(self) -> IrsaRole:
+        """The role made for this account.
+
+        Raises:
+            AttributeError: the role was handed in by ARN.
+        """
+        if self._role is None:
+            raise AttributeError(
+                f"role of {self.identity} must be one made here, got {self.role_arn}; grant where"
+                " that role is defined"
+            )
+        return self._role
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Principal that `grant_*` methods add permissions to."""
+        return self.role.grant_principal
+
+
+class IrsaServiceAccounts(Construct):
+    """Define the service accounts of one cluster, and bind each to a role of its own.
+
+    Synthesises one `AWS::IAM::Role` an account and, however many accounts there are, one custom
+    resource a batch that carries all manifests, with one function and one access entry.
+
+    Args:
+        cluster: an `aws_eks` or `aws_eks_v2` cluster, or a `ClusterConnection`. With private-only
+            endpoints the function runs in the VPC.
+        oidc_provider: IAM OIDC provider of the cluster.
+        kubectl_layer: layer with `kubectl/kubectl`. Default: that of the installed package for
+            *kubernetes_version*.
+        kubernetes_version: such as `1.36`. Default: the newest installed package serves, because a
+            stock cluster does not tell its version.
+        namespaces: namespaces that the function may enter besides those of its accounts. Keep one
+            here for the deploy that removes its last account. Default: none.
+        handler_role: role of the function, for clusters without access entries; map it in
+            `aws-auth` yourself. Default: an own role with an access entry.
+        permissions_boundary: ceiling on every role made here. Default: no boundary.
+        path: path of every role made here. Default: `/`.
+        settings: log retention, key, boundary and path of the function. Default: one month, keys
+            of the services, and the boundary and path given here.
+
+    Raises:
+        InvalidInput: no installed package serves the version, or *cluster* lacks an attribute.
+
+    Example:
+        >>> import aws_cdk as cdk
+        >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        >>> stack = cdk.Stack()
+        >>> accounts = IrsaServiceAccounts(
+        ...     stack,
+        ...     "ServiceAccounts",
+        ...     cluster=ClusterConnection.from_attributes(
+        ...         cluster_name="payments-prod",
+        ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
+        ...         certificate_authority_data="LS0tLS1CRUdJTi...",
+        ...     ),
+        ...     oidc_provider=EksOidcProvider.from_issuer_url(
+        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ...     ),
+        ... )
+        >>> api = accounts.add("Api", namespace="apps", name="api")
+        >>> grant = cdk.aws_s3.Bucket(stack, "Bucket").grant_read(api)
+
+    See:
+        https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster: Any,  # noqa: ANN401 (three kinds of cluster, of which two cost a slow import)
+        oidc_provider: iam.IOpenIdConnectProvider,
+        kubectl_layer: lambda_.ILayerVersion | None = None,
+        kubernetes_version: str | None = None,
+        namespaces: Sequence[str] = (),
+        handler_role: iam.IRole | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        path: str | None = None,
+        settings: FunctionSettings | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.cluster = ClusterConnection.of(cluster)
+        """Where the cluster is reached."""
+        self.oidc_provider = oidc_provider
+        """IAM OIDC provider of the cluster."""
+        self.settings = settings or FunctionSettings(
+            permissions_boundary=permissions_boundary, role_path=path
+        )
+        """Settings of the functions made for this cluster."""
+        self.kubernetes_version = kubernetes_version or self.cluster.kubernetes_version
+        self._layer = kubectl_layer
+        self._namespaces = set(namespaces)
+        self._creates_namespaces = False
+        self._handler_role = handler_role
+        self._boundary = permissions_boundary or self.settings.permissions_boundary
+        self._path = path or self.settings.role_path
+        self._entries: dict[str, _Entry] = {}
+        self._accounts: dict[str, BoundServiceAccount] = {}
+        self._bytes = 0
+        self._function: HandlerFunction | None = None
+        self._batches: list[CustomResource] = []
+        self._bindings = Construct(self, "Bindings")
+
+    @property
+    def accounts(self) -> Mapping[str, BoundServiceAccount]:
+        """The accounts added so far, by `namespace/name`."""
+        return dict(self._accounts)
+
+    @property
+    def kubectl_layer(self) -> lambda_.ILayerVersion:
+        """The layer that the functions of this cluster run kubectl from."""
+        if self._layer is None:
+            self._layer = layer_for_version(self, self.kubernetes_version)
+        return self._layer
+
+    def add(  # noqa: PLR0913 (the role's options beside the account's)
+        self,
+        construct_id: str,
+        *,
+        namespace: str,
+        name: str,
+        ownership: Ownership = Ownership.CREATE,
+        restart: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        create_namespace: bool = False,
+        force: bool = False,
+        token_expiration: Duration | None = None,
+        regional_sts: bool = True,
+        audience: str = STS_AUDIENCE,
+        helm_values_path: str = "serviceAccount",
+        role_arn: str | None = None,
+        role_name: str | None = None,
+        path: str | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        managed_policies: Sequence[iam.IManagedPolicy] = (),
+        inline_policies: Mapping[str, iam.PolicyDocument | Mapping[str, Any]] | None = None,
+        max_session_duration: Duration | None = None,
+        description: str | None = None,
+        allow_default_service_account: bool = False,
+    ) -> BoundServiceAccount:
+        """Define a service account and the role that only it can assume.
+
+        Args:
+            construct_id: id of the role's construct below this one.
+            namespace: RFC 1123 label.
+            name: RFC 1123 subdomain.
+            ownership: whose object the account is. Default: ours, `CREATE`.
+            restart: workloads to restart when their role changes, such as `deployment/api`, or `*`
+                for all of the namespace that use the account. Default: none.
+            labels: more labels of the object. Default: none.
+            annotations: more annotations of the object. Default: none.
+            create_namespace: whether to make the namespace if it is missing. It widens the
+                function's access to the whole cluster. Default: no.
+            force: with `ADOPT`, take annotations that another manager owns. Default: refuse.
+            token_expiration: life of a token, 600 to 86,400 seconds. Default: the webhook's, a day.
+            regional_sts: whether SDKs call the region's STS. Default: yes.
+            audience: value of `aud` in tokens and trust policy. Default: `sts.amazonaws.com`.
+            helm_values_path: where the chart takes its service account from, with dots. Default:
+                `serviceAccount`.
+            role_arn: an existing role to bind instead of making one. Default: a role is made.
+            role_name: see `IrsaRole`.
+            path: see `IrsaRole`. Default: that of this construct.
+            permissions_boundary: see `IrsaRole`. Default: that of this construct.
+            managed_policies: see `IrsaRole`.
+            inline_policies: see `IrsaRole`.
+            max_session_duration: see `IrsaRole`.
+            description: see `IrsaRole`.
+            allow_default_service_account: see `IrsaRole`.
+
+        Returns:
+            The account, its role, and what a chart needs; pass it to any `grant_*` method.
+
+        Raises:
+            InvalidInput: a rule of Kubernetes or IAM is broken; all faults are listed.
+        """
+        faults: list[str] = []
+        try:
+            identity = ServiceAccountIdentity(namespace, name)
+        except InvalidInput as error:
+            faults.extend(error.faults)
+            identity = None
+        seconds = None if token_expiration is None else token_expiration.to_seconds()
+        faults += [
+            *token_expiration_faults(seconds),
+            *metadata_faults(labels=labels or {}, annotations=annotations or {}),
+            *_restart_faults(restart, ownership),
+            *([] if role_arn is None else arn_faults(role_arn, "role", of="role_arn")),
+        ]
+        if identity is not None and str(identity) in self._accounts:
+            faults.append(
+                f"service account must be bound once in a cluster, got {str(identity)!r} twice;"
+                " remove one"
+            )
+        if force and ownership is not Ownership.ADOPT:
+            faults.append(f"force must go with ADOPT, got {ownership}; remove it")
+        if create_namespace and ownership in (Ownership.HELM, Ownership.NONE):
+            faults.append(f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it")
+        refuse(faults)
+        if identity is None:  # pragma: no cover (refused above; for the type checker)
+            raise AssertionError
+
+        created = None
+        if role_arn is None:
+            created = IrsaRole(
+                self,
+                construct_id,
+                oidc_provider=self.oidc_provider,
+                service_accounts=[identity],
+                audience=audience,
+                role_name=role_name,
+                path=path or self._path,
+                permissions_boundary=permissions_boundary or self._boundary,
+                managed_policies=managed_policies,
+                inline_policies=inline_policies,
+                max_session_duration=max_session_duration,
+                description=description,
+                tags=role_tags(identity, self.cluster.cluster_name),
+                allow_default_service_account=allow_default_service_account,
+            )
+            role_arn = created.role_arn
+        own = webhook_annotations(
+            role_arn=role_arn,
+            audience=None if audience == STS_AUDIENCE else audience,
+            regional_sts=regional_sts,
+            token_expiration=seconds,
+        )
+        account = BoundServiceAccount(
+            identity=identity,
+            ownership=ownership,
+            role_arn=role_arn,
+            role=created,
+            annotations=own,
+            binding=self._bindings,
+            helm_values=_helm_values(helm_values_path, identity, ownership, own),
+        )
+        self._accounts[str(identity)] = account
+        if ownership in (Ownership.CREATE, Ownership.ADOPT):
+            self._bind(
+                _Entry(
+                    ownership=ownership,
+                    manifest=service_account_manifest(
+                        identity,
+                        annotations={**(annotations or {}), **own},
+                        labels={
+                            **(labels or {}),
+                            **(MANAGED_BY_LABEL if ownership is Ownership.CREATE else {}),
+                        },
+                    ),
+                    restart=tuple(restart),
+                    force=force,
+                    create_namespace=create_namespace,
+                )
+            )
+        return account
+
+    def _bind(self, entry: "_Entry") -> None:
+        self._namespaces.add(entry.namespace)
+        self._creates_namespaces |= entry.create_namespace
+        self._entries[entry.key] = entry
+        if not self._batches:
+            self._add_batch()
+        while self._largest_batch() > BATCH_BYTES:
+            for _ in range(len(self._batches)):
+                self._add_batch()
+
+    def _largest_batch(self) -> int:
+        sizes = [0] * len(self._batches)
+        for entry in self._entries.values():
+            sizes[_batch_of(entry.key, len(sizes))] += entry.bytes
+        return max(sizes)
+
+    def _add_batch(self) -> None:
+        if self._function is None:
+            self._function = self._define_function()
+        position = len(self._batches)
+        batch = CustomResource(
+            self._bindings,
+            f"Batch{position}",
+            resource_type="Custom::ServiceAccounts",
+            service_token=self._function.service_token,
+            service_timeout=SERVICE_TIMEOUT,
+            properties={
+                "Cluster": {
+                    "Name": self.cluster.cluster_name,
+                    "Endpoint": self.cluster.endpoint,
+                    "CertificateAuthorityData": self.cluster.certificate_authority_data,
+                },
+                "ServiceAccounts": Lazy.any(_Produced(lambda: self._batch(position))),
+            },
+        )
+        # An account that moves to a new batch is taken over there before the old batch lets go.
+        if self._batches:
+            self._batches[-1].node.add_dependency(batch)
+        if self._handler_role is None:
+            batch.node.add_dependency(self.node.find_child("Access"))
+        self._batches.append(batch)
+
+    def _batch(self, position: int) -> dict[str, Any]:
+        count = len(self._batches)
+        return {
+            key: entry.property
+            for key, entry in sorted(self._entries.items())
+            if _batch_of(key, count) == position
+        }
+
+    def _define_function(self) -> HandlerFunction:
+        function = HandlerFunction(
+            self,
+            "Binder",
+            handler="service_accounts.on_event.handle",
+            description="Binds service accounts to their roles",
+            timeout=FUNCTION_TIMEOUT,
+            settings=self.settings,
+            layers=[self.kubectl_layer],
+            architecture=ARCHITECTURE,
+            memory_size=512,
+            network=self.cluster.network,
+            role=self._handler_role,
+        )
+        if self._handler_role is None:
+            define_access_entry(
+                self,
+                "Access",
+                cluster=self.cluster,
+                principal_arn=function.role.role_arn,
+                policies=Lazy.any(
+                    _Produced(
+                        lambda: access_policies(
+                            Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
+                        )
+                    )
+                ),
+            )
+        return function
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """One account of a batch, as the function reads it."""
+
+    ownership: Ownership
+    manifest: dict[str, Any]
+    restart: tuple[str, ...]
+    force: bool
+    create_namespace: bool
+
+    @property
+    def namespace(self) -> str:
+        return str(self.manifest["metadata"]["namespace"])
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.manifest['metadata']['name']}"
+
+    @property
+    def bytes(self) -> int:
+        return len(json.dumps(self.property)) + len(self.key)
+
+    @property
+    def property(self) -> dict[str, Any]:
+        entry: dict[str, Any] = {"Ownership": str(self.ownership), "Manifest": self.manifest}
+        if self.restart:
+            entry["Restart"] = list(self.restart)
+        if self.force:
+            entry["Force"] = "true"
+        if self.create_namespace:
+            entry["CreateNamespace"] = "true"
+        return entry
+
+
+def define_access_entry(
+    scope: Construct,
+    construct_id: str,
+    *,
+    cluster: ClusterConnection,
+    principal_arn: str,
+    policies: Any,  # noqa: ANN401 (a list, or one produced at synth)
+) -> CfnResource:
+    """Define who a function is to the cluster's API server.
+
+    By resource type and not by class: `aws_eks` costs a quarter of a second to import.
+    """
+    return CfnResource(
+        scope,
+        construct_id,
+        type="AWS::EKS::AccessEntry",
+        properties={
+            "ClusterName": cluster.cluster_name,
+            "PrincipalArn": principal_arn,
+            "AccessPolicies": policies,
+        },
+    )
+
+
+def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, str]:
+    """Return the tags that say which account of which cluster a role is for."""
+    return {
+        "ServiceAccountName": identity.name,
+        "ServiceAccountNamespace": identity.namespace,
+        "ClusterName": cluster_name,
+    }
+
+
+def _batch_of(key: str, count: int) -> int:
+    """Place an account by its name alone, so that no neighbour moves it."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % count
+
+
+def _helm_values(
+    path: str, identity: ServiceAccountIdentity, ownership: Ownership, annotations: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what a chart needs to use the account, or to make it with our annotations."""
+    values: dict[str, Any] = {"name": identity.name}
+    if ownership is Ownership.HELM:
+        values = {"create": True, **values, "annotations": dict(annotations)}
+    else:
+        values = {"create": False, **values}
+    for key in reversed(path.split(".")):
+        values = {key: values}
+    return values
+
+
+def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[str]:
+    if isinstance(restart, str):
+        yield f"restart must be a list, got {restart!r}; put it in brackets"
+        return
+    if restart and ownership in (Ownership.HELM, Ownership.NONE):
+        yield f"restart must go with CREATE or ADOPT, got {ownership}; the chart restarts its own"
+    for workload in restart:
+        kind, _, name = workload.partition("/")
+        if workload != "*" and (kind not in ("deployment", "daemonset", "statefulset") or not name):
+            yield (
+                "restart must name workloads such as 'deployment/api', 'daemonset/agent',"
+                f" 'statefulset/db' or '*', got {workload!r}; correct it"
+            )
+
+
+@jsii.implements(IStableAnyProducer)
+class _Produced:
+    """A value made at synth, when all accounts have been added."""
+
+    def __init__(self, produce: Any) -> None:  # noqa: ANN401
+        self._produce = produce
+
+    def produce(self) -> Any:  # noqa: ANN401
+        """Return the value."""
+        return self._produce()

@@ -1,0 +1,234 @@
+"""The article's cluster: its control plane, OIDC provider, `aws-node` on its own role, and nodes."""
+
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack, Tags
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_eks_v2 as eks
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
+from irsa_stack.cluster_connection import ClusterConnection
+from irsa_stack.config import EndpointSettings, Environment, NewCluster
+from irsa_stack.handler_function import FunctionNetwork, FunctionSettings
+from irsa_stack.oidc_provider import EksOidcProvider
+from irsa_stack.service_accounts import IrsaServiceAccounts
+from irsa_stack.stacks.network import define_vpc
+from irsa_stack.stacks.nodes import NodeGroups, define_node_role
+from irsa_stack.stacks.settings import apply_settings, log_retention, stack_arguments
+
+_LOG_TYPES = {
+    "api": eks.ClusterLoggingTypes.API,
+    "audit": eks.ClusterLoggingTypes.AUDIT,
+    "authenticator": eks.ClusterLoggingTypes.AUTHENTICATOR,
+    "controllerManager": eks.ClusterLoggingTypes.CONTROLLER_MANAGER,
+    "scheduler": eks.ClusterLoggingTypes.SCHEDULER,
+}
+
+
+class EksClusterStack(Stack):
+    """Define a new cluster as the article has it.
+
+    Synthesises the VPC (or imports one), the cluster with its logs, the IAM OIDC provider with the
+    computed thumbprint, `aws-node` on a role of its own, and then the nodes: without the CNI policy
+    and with a closed metadata service.
+
+    Args:
+        settings: the environment; its `cluster.new` must be given.
+        files: folder that files named in *settings* are relative to. Default: the current one.
+
+    Raises:
+        InvalidInput: a property breaks a rule; all faults are listed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Environment,
+        files: Path | None = None,
+        **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
+    ) -> None:
+        super().__init__(scope, construct_id, **stack_arguments(settings), **kwargs)
+        new = settings.cluster.new
+        if new is None:
+            raise ValueError(
+                f"settings must have cluster.new, got cluster.existing of {settings.cluster_name};"
+                " use ServiceAccountsStack alone"
+            )
+        key = _define_key(self, new)
+        functions = FunctionSettings(
+            log_retention=log_retention(settings),
+            encryption_key=key,
+            role_path=settings.role_path,
+        )
+
+        self.vpc: ec2.IVpc = define_vpc(self, "Vpc", new.vpc, functions)
+        """VPC of the cluster."""
+        self.cluster: eks.Cluster = self._define_cluster(settings, new, key)
+        """The cluster."""
+        self.oidc_provider = EksOidcProvider(
+            self,
+            "OidcProvider",
+            issuer_url=self.cluster.cluster_open_id_connect_issuer_url,
+            thumbprints=settings.oidc.source,
+            refresh=settings.oidc.refresh,
+            ca_bundle=settings.oidc.ca_bundle(files or Path()),
+            allow_private=settings.oidc.allow_private,
+            settings=functions,
+        )
+        """IAM OIDC provider of the cluster."""
+        self.connection = ClusterConnection(
+            cluster_name=self.cluster.cluster_name,
+            endpoint=self.cluster.cluster_endpoint,
+            certificate_authority_data=self.cluster.cluster_certificate_authority_data,
+            network=_network(new.endpoint, self.vpc, self.cluster),
+            kubernetes_version=new.version,
+        )
+        """How functions reach the cluster."""
+        accounts = IrsaServiceAccounts(
+            self,
+            "ServiceAccounts",
+            cluster=self.connection,
+            oidc_provider=self.oidc_provider,
+            settings=functions,
+        )
+        # Before the nodes: they have no CNI policy, and would never become ready without this.
+        aws_node: AwsNodeRebinding | AwsNodeAddon
+        if settings.vpc_cni == "addon":
+            aws_node = AwsNodeAddon(self, "AwsNode", service_accounts=accounts)
+        else:
+            aws_node = AwsNodeRebinding(self, "AwsNode", service_accounts=accounts)
+        self.node_role: iam.IRole = define_node_role(self, "NodeRole", path=settings.role_path)
+        """Role of the nodes."""
+        NodeGroups(
+            self,
+            "Nodes",
+            cluster_name=self.cluster.cluster_name,
+            vpc=self.vpc,
+            groups=settings.nodes,
+            role=self.node_role,
+            guard=settings.metadata_guard,
+            after=[aws_node.binding],
+        )
+        apply_settings(self, settings)
+        self._define_outputs(settings, aws_node)
+
+    def _define_cluster(
+        self, settings: Environment, new: NewCluster, key: kms.IKey
+    ) -> eks.Cluster:
+        # EKS would make the group itself, and keep the logs for ever.
+        log_group = logs.LogGroup(
+            self,
+            "ControlPlaneLogs",
+            log_group_name=f"/aws/eks/{settings.cluster_name}/cluster",
+            retention=log_retention(settings),
+            encryption_key=key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        cluster = eks.Cluster(
+            self,
+            "Cluster",
+            cluster_name=settings.cluster_name,
+            version=eks.KubernetesVersion.of(new.version),
+            vpc=self.vpc,
+            cluster_logging=[_LOG_TYPES[name] for name in new.log_types],
+            endpoint_access=_endpoint_access(new.endpoint),
+            secrets_encryption_key=key,
+            role=iam.Role(
+                self,
+                "ClusterRole",
+                assumed_by=iam.ServicePrincipal("eks.amazonaws.com"),
+                path=settings.role_path,
+                managed_policies=[
+                    iam.ManagedPolicy.from_aws_managed_policy_name("AmazonEKSClusterPolicy")
+                ],
+            ),
+            default_capacity_type=eks.DefaultCapacityType.NODEGROUP,
+            default_capacity=0,
+            output_config_command=False,
+        )
+        cluster.node.add_dependency(log_group)
+        for position, role_arn in enumerate(new.administrators):
+            cluster.grant_cluster_admin(f"Administrator{position}", role_arn)
+        return cluster
+
+    def _define_outputs(
+        self, settings: Environment, aws_node: AwsNodeRebinding | AwsNodeAddon
+    ) -> None:
+        outputs = {
+            "ClusterName": self.cluster.cluster_name,
+            "IssuerUrl": self.cluster.cluster_open_id_connect_issuer_url,
+            "OidcProviderArn": self.oidc_provider.provider_arn,
+            "AwsNodeRoleArn": aws_node.role.role_arn,
+            "NodeRoleArn": self.node_role.role_arn,
+            "UpdateKubeconfig": (
+                f"aws eks update-kubeconfig --name {settings.cluster_name} --region {Aws.REGION}"
+            ),
+        }
+        computed = self.oidc_provider.root_ca_thumbprint
+        if computed is not None:
+            outputs |= {
+                "Thumbprints": ",".join(computed.thumbprints),
+                "CertificateSubject": computed.certificate_subject,
+                "CertificateNotAfter": computed.not_after,
+            }
+        if isinstance(aws_node, AwsNodeRebinding):
+            outputs |= {
+                "AwsNodeNodesChecked": aws_node.nodes_checked,
+                "AwsNodeRoleSeen": aws_node.role_seen,
+            }
+        for name, value in outputs.items():
+            CfnOutput(self, name, value=value)
+
+
+def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
+    """Return the key of secrets and logs: the user's, or one made here and kept after the cluster."""
+    if new.secrets_encryption_key is not None:
+        return kms.Key.from_key_arn(scope, "Key", new.secrets_encryption_key)
+    key = kms.Key(
+        scope,
+        "Key",
+        description="Secrets and logs of the EKS cluster",
+        enable_key_rotation=True,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+    )
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+            actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*",
+                     "kms:Describe*"],  # fmt: skip
+            resources=["*"],
+            conditions={
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:logs:arn": (
+                        f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"
+                    )
+                }
+            },
+        )
+    )
+    return key
+
+
+def _endpoint_access(endpoint: EndpointSettings) -> eks.EndpointAccess:
+    if not endpoint.public:
+        return eks.EndpointAccess.PRIVATE
+    access = (
+        eks.EndpointAccess.PUBLIC_AND_PRIVATE if endpoint.private else eks.EndpointAccess.PUBLIC
+    )
+    return access.only_from(*endpoint.public_cidrs) if endpoint.public_cidrs else access
+
+
+def _network(
+    endpoint: EndpointSettings, vpc: ec2.IVpc, cluster: eks.Cluster
+) -> FunctionNetwork | None:
+    if endpoint.public:
+        return None
+    return FunctionNetwork(vpc=vpc, security_groups=[cluster.cluster_security_group])

@@ -1,0 +1,63 @@
+"""The VPC of a cluster: made here, or taken as it is."""
+
+from aws_cdk import Fn, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from irsa_stack.config import VpcSettings
+from irsa_stack.handler_function import FunctionSettings
+
+
+def define_vpc(
+    scope: Construct, construct_id: str, settings: VpcSettings, function_settings: FunctionSettings
+) -> ec2.IVpc:
+    """Define the VPC, or import it.
+
+    A new one has a public subnet (load balancers) and a private one (nodes) in each zone; the
+    cluster tags them so that the load-balancer controller finds them.
+    """
+    if settings.id is not None:
+        return ec2.Vpc.from_vpc_attributes(
+            scope,
+            construct_id,
+            vpc_id=settings.id,
+            availability_zones=settings.zones,
+            private_subnet_ids=settings.private_subnets,
+            public_subnet_ids=settings.public_subnets or None,
+        )
+    vpc = ec2.Vpc(
+        scope,
+        construct_id,
+        ip_addresses=ec2.IpAddresses.cidr(str(settings.cidr)),
+        # Zones by position: asking which there are would need an account at synth.
+        availability_zones=[
+            Fn.select(position, Fn.get_azs()) for position in range(settings.availability_zones)
+        ],
+        nat_gateways=settings.nat_gateways,
+        # Emptying the default group takes one more function whose role may change security groups;
+        # nothing here uses that group.
+        restrict_default_security_group=False,
+    )
+    log_group = logs.LogGroup(
+        vpc,
+        "FlowLogs",
+        retention=function_settings.log_retention,
+        encryption_key=function_settings.encryption_key,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    vpc.add_flow_log(
+        "FlowLog",
+        destination=ec2.FlowLogDestination.to_cloud_watch_logs(
+            log_group,
+            iam.Role(
+                vpc,
+                "FlowLogRole",
+                assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"),
+                path=function_settings.role_path,
+            ),
+        ),
+        traffic_type=ec2.FlowLogTrafficType.REJECT,
+    )
+    return vpc

@@ -1,0 +1,107 @@
+"""Managed node groups whose role holds no CNI policy and whose metadata service is closed."""
+
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_eks as eks
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IDependable
+
+from irsa_stack.config import MetadataGuardSettings, NodeGroup
+from irsa_stack.metadata_guard import InstanceMetadataGuard
+from irsa_stack.node_user_data import AmiFamily, PacketFilter
+
+# No AmazonEKS_CNI_Policy: aws-node has a role of its own.
+# https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
+NODE_POLICIES = (
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEC2ContainerRegistryPullOnly",
+    "AmazonSSMManagedInstanceCore",
+)
+_PACKET_FILTERS = {
+    "none": PacketFilter.NONE,
+    "nftables": PacketFilter.NFTABLES,
+    "iptables": PacketFilter.ARTICLE_IPTABLES,
+}
+
+
+def define_node_role(scope: Construct, construct_id: str, *, path: str | None) -> iam.Role:
+    """Define the role of the nodes: join the cluster, pull images, be reached by Session Manager."""
+    return iam.Role(
+        scope,
+        construct_id,
+        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        path=path,
+        managed_policies=[
+            iam.ManagedPolicy.from_aws_managed_policy_name(name) for name in NODE_POLICIES
+        ],
+    )
+
+
+class NodeGroups(Construct):
+    """Define the managed node groups of a cluster, after `aws-node` has its role.
+
+    Args:
+        cluster_name: name of the cluster.
+        vpc: its VPC; nodes run in the private subnets.
+        groups: what to define.
+        role: role of the nodes.
+        guard: how metadata is closed.
+        after: what must be there before the first node.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster_name: str,
+        vpc: ec2.IVpc,
+        groups: list[NodeGroup],
+        role: iam.IRole,
+        guard: MetadataGuardSettings,
+        after: list[IDependable],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        subnet_ids = vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).subnet_ids
+        guards: dict[str, InstanceMetadataGuard] = {}
+        for group in groups:
+            if group.ami_family not in guards:
+                guards[group.ami_family] = InstanceMetadataGuard(
+                    self,
+                    f"{group.ami_family.title()}Guard",
+                    ami_family=AmiFamily(group.ami_family),
+                    hop_limit=guard.hop_limit,
+                    packet_filter=(
+                        _PACKET_FILTERS[guard.packet_filter]
+                        if group.ami_family == "AL2023"
+                        else PacketFilter.NONE
+                    ),
+                )
+            nodes = eks.CfnNodegroup(
+                self,
+                group.name,
+                cluster_name=cluster_name,
+                node_role=role.role_arn,
+                subnets=subnet_ids,
+                ami_type=_ami_type(group),
+                instance_types=group.instance_types,
+                launch_template=guards[group.ami_family].launch_template_spec,
+                scaling_config=eks.CfnNodegroup.ScalingConfigProperty(
+                    min_size=group.min_size,
+                    desired_size=group.desired_size,
+                    max_size=group.max_size,
+                ),
+                update_config=eks.CfnNodegroup.UpdateConfigProperty(max_unavailable=1),
+                # What the autoscaler finds its groups by; EKS copies neither to the group itself.
+                tags={
+                    "k8s.io/cluster-autoscaler/enabled": "true",
+                    "k8s.io/cluster-autoscaler/" + group.name: "owned",
+                },
+            )
+            nodes.node.add_dependency(*after)
+
+
+def _ami_type(group: NodeGroup) -> str:
+    arm = group.architecture == "arm64"
+    if group.ami_family == "AL2023":
+        return "AL2023_ARM_64_STANDARD" if arm else "AL2023_x86_64_STANDARD"
+    return "BOTTLEROCKET_ARM_64" if arm else "BOTTLEROCKET_x86_64"

@@ -1,0 +1,62 @@
+"""What every stack of an environment has in common: place, tags, boundary, log retention."""
+
+from typing import Any
+
+from aws_cdk import Environment as Place
+from aws_cdk import Stack, Tags
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+
+from irsa_stack.config import Environment
+
+_RETENTION = {
+    1: logs.RetentionDays.ONE_DAY,
+    3: logs.RetentionDays.THREE_DAYS,
+    5: logs.RetentionDays.FIVE_DAYS,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    60: logs.RetentionDays.TWO_MONTHS,
+    90: logs.RetentionDays.THREE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    731: logs.RetentionDays.TWO_YEARS,
+    1827: logs.RetentionDays.FIVE_YEARS,
+    3653: logs.RetentionDays.TEN_YEARS,
+}
+
+
+def stack_arguments(settings: Environment) -> dict[str, Any]:
+    """Return where a stack goes, and the tags that CloudFormation puts on all of it."""
+    place = (
+        {}
+        if settings.account is None
+        else {"env": Place(account=settings.account, region=settings.region)}
+    )
+    return {**place, "tags": all_tags(settings)}
+
+
+def apply_settings(stack: Stack, settings: Environment) -> None:
+    """Reach every resource of *stack*, those of the CDK's own helpers too."""
+    for key, value in all_tags(settings).items():
+        Tags.of(stack).add(key, value)
+    if settings.permissions_boundary is not None:
+        iam.PermissionsBoundary.of(stack).apply(
+            iam.ManagedPolicy.from_managed_policy_arn(
+                stack, "PermissionsBoundary", settings.permissions_boundary
+            )
+        )
+
+
+def all_tags(settings: Environment) -> dict[str, str]:
+    """Return the tags of every resource: the article's two, and the user's."""
+    return {
+        "ServiceType": settings.service_type,
+        "Environment": settings.environment,
+        **settings.tags,
+    }
+
+
+def log_retention(settings: Environment) -> logs.RetentionDays:
+    """Return how long logs are kept."""
+    return _RETENTION[settings.log_retention_days]

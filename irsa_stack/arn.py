@@ -5,7 +5,16 @@ from collections.abc import Iterator
 
 from irsa_stack.deploy_time import is_deploy_time
 
-PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc")
+PARTITIONS = (
+    "aws",
+    "aws-cn",
+    "aws-us-gov",
+    "aws-iso",
+    "aws-iso-b",
+    "aws-iso-e",
+    "aws-iso-f",
+    "aws-eusc",
+)
 """See: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
 
 _ACCOUNT = re.compile(r"\d{12}")

@@ -120,9 +120,7 @@ class AwsNodeRebinding(Construct):
         """The role of `aws-node`."""
         policy_arns = [_managed_arn(IPV4_POLICY)]
         if ip_family == "ipv6":
-            policy_arns.append(
-                f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}"
-            )
+            policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
         function = HandlerFunction(
             self,
             "Function",
@@ -141,9 +139,7 @@ class AwsNodeRebinding(Construct):
             "Access",
             cluster=cluster,
             principal_arn=function.role.role_arn,
-            policies=access_policies(
-                Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False
-            ),
+            policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
         )
         resource = CustomResource(
             self,

@@ -27,6 +27,4 @@ def access_policies(
 
     if whole_cluster:
         return [policy("AmazonEKSClusterAdminPolicy", {"Type": "cluster"})]
-    return [
-        policy("AmazonEKSEditPolicy", {"Type": "namespace", "Namespaces": sorted(namespaces)})
-    ]
+    return [policy("AmazonEKSEditPolicy", {"Type": "namespace", "Namespaces": sorted(namespaces)})]

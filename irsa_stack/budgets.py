@@ -35,7 +35,9 @@ _PATH = re.compile(r"/(?:[!-.0-~]+/)*", re.ASCII)
 _DESCRIPTION = re.compile("[\t\n\r\u0020-\u007e\u00a1-\u00ff]*")
 
 
-def document_characters(document: Mapping[str, Any], longest: Mapping[str, int] | None = None) -> int:
+def document_characters(
+    document: Mapping[str, Any], longest: Mapping[str, int] | None = None
+) -> int:
     """Count *document* as IAM does, without white space, tokens at their longest.
 
     Args:
@@ -71,7 +73,9 @@ def trust_policy_faults(
         )
 
 
-def inline_policies_faults(documents: Mapping[str, Mapping[str, Any]], *, role: str) -> Iterator[str]:
+def inline_policies_faults(
+    documents: Mapping[str, Mapping[str, Any]], *, role: str
+) -> Iterator[str]:
     """Say why the inline policies of *role* would not fit together."""
     size = sum(document_characters(document) for document in documents.values())
     if size > INLINE_POLICIES_CHARACTERS:
@@ -152,7 +156,7 @@ def _token_characters(token: str, known: Mapping[str, int]) -> int:
 
 def longest_provider_tokens(provider_arn: str, issuer: str) -> dict[str, int]:
     """Longest lengths of the tokens that an OIDC provider brings into a trust policy."""
-    lengths = {token: LONGEST_EKS_ISSUER for token in TOKEN.findall(issuer)}
+    lengths = dict.fromkeys(TOKEN.findall(issuer), LONGEST_EKS_ISSUER)
     if TOKEN.fullmatch(provider_arn):
         lengths[provider_arn] = (
             len("arn:aws-us-gov:iam::111122223333:oidc-provider/") + LONGEST_EKS_ISSUER

@@ -69,7 +69,9 @@ class ClusterConnection:
                 "security_groups must be given with vpc, got none; pass the cluster's security group"
             )
         if vpc is None and security_groups:
-            faults.append("vpc must be given with security_groups, got none; pass the cluster's VPC")
+            faults.append(
+                "vpc must be given with security_groups, got none; pass the cluster's VPC"
+            )
         refuse(faults)
         return ClusterConnection(
             cluster_name=cluster_name,

@@ -122,7 +122,9 @@ AccountName = Annotated[str, _checked(name_faults)]
 class _Part(BaseModel):
     """A part of an environment file: unknown keys and wrong types are faults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class EndpointSettings(_Part):
@@ -174,7 +176,11 @@ class VpcSettings(_Part):
                 "must have two or more private_subnets and their zones with id, got"
                 f" {len(self.private_subnets)} and {len(self.zones)}; list one subnet a zone"
             )
-        if self.id is not None and self.public_subnets and len(self.public_subnets) != len(self.zones):
+        if (
+            self.id is not None
+            and self.public_subnets
+            and len(self.public_subnets) != len(self.zones)
+        ):
             faults.append(
                 f"must have one public subnet a zone, got {len(self.public_subnets)} for"
                 f" {len(self.zones)} zones; list them all or none"
@@ -199,7 +205,10 @@ class NewCluster(_Part):
     vpc: VpcSettings
     """Where it runs."""
     secrets_encryption_key: KeyArn | None = None
-    """KMS key of secrets. Default: one made with the cluster, rotated every year."""
+    """KMS key of secrets and logs; its policy must let CloudWatch Logs use it. Default: one made
+    with the cluster, rotated every year."""
+    administrators: list[RoleArn] = Field(default_factory=list)
+    """Roles of people who administer the cluster. Default: only the role that deploys it."""
 
 
 class ExistingCluster(_Part):
@@ -215,7 +224,9 @@ class ExistingCluster(_Part):
     """Its OpenID Connect issuer URL."""
     create_oidc_provider: bool = False
     """Whether IAM has no OIDC provider for it yet."""
-    endpoint: Annotated[str, _match(r"https://[^\s/]+", "https://ID.gr7.eu-west-1.eks.amazonaws.com")]
+    endpoint: Annotated[
+        str, _match(r"https://[^\s/]+", "https://ID.gr7.eu-west-1.eks.amazonaws.com")
+    ]
     """URL of its API server."""
     certificate_authority_data: Annotated[str, _match(r"[A-Za-z0-9+/]+={0,2}", "LS0tLS1CRUdJTi...")]
     """Its CA certificate, base64 of PEM."""
@@ -246,9 +257,9 @@ class NodeGroup(_Part):
 
     name: Annotated[str, _checked(_word_faults)]
     """Its name within the cluster."""
-    instance_types: list[
-        Annotated[str, _match(r"[a-z0-9-]+\.[a-z0-9-]+", "m7g.large")]
-    ] = Field(min_length=1)
+    instance_types: list[Annotated[str, _match(r"[a-z0-9-]+\.[a-z0-9-]+", "m7g.large")]] = Field(
+        min_length=1
+    )
     """Instance types of one architecture."""
     min_size: Annotated[int, Field(ge=0)] = 1
     """Fewest nodes."""
@@ -284,6 +295,22 @@ class OidcSettings(_Part):
     """File with PEM certificates of a private CA, relative to this file."""
     allow_private: bool = False
     """Whether the issuer may live at an address that is not globally routable."""
+
+    def ca_bundle(self, folder: Path) -> str | None:
+        """Return the PEM text of *ca_bundle_file*, which is relative to *folder*.
+
+        Raises:
+            InvalidInput: the file cannot be read.
+        """
+        if self.ca_bundle_file is None:
+            return None
+        path = folder / self.ca_bundle_file
+        try:
+            return path.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(
+                [f"oidc.ca_bundle_file must be a PEM file, got {str(path)!r}; {error}"]
+            ) from None
 
     @model_validator(mode="after")
     def _as_thumbprints(self) -> Self:
@@ -356,6 +383,8 @@ class ServiceAccountSettings(_Part):
     """An existing role, instead of one made here."""
     allow_default_service_account: bool = False
     """Whether the account named `default` is meant."""
+    review_note: Annotated[str, Field(min_length=10)] | None = None
+    """Why its AWS managed policies and wildcards are right; without it they fail the review."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -387,9 +416,9 @@ class ServiceAccountSettings(_Part):
 class ExternalDnsSettings(_Part):
     """The controller that keeps DNS records."""
 
-    hosted_zones: list[
-        Annotated[str, _match(r"Z[0-9A-Z]{1,31}", "Z0123456789ABCDEFGHIJ")]
-    ] = Field(min_length=1)
+    hosted_zones: list[Annotated[str, _match(r"Z[0-9A-Z]{1,31}", "Z0123456789ABCDEFGHIJ")]] = Field(
+        min_length=1
+    )
     """Ids of the zones that it may write."""
     namespace: Namespace = "kube-system"
     """Namespace of its account."""
@@ -457,9 +486,9 @@ class Environment(_Part):
     """How pods are kept off the node's credentials."""
     controllers: Controllers = Field(default_factory=Controllers)
     """Controllers that get a role."""
-    service_accounts: Annotated[
-        list[ServiceAccountSettings], BeforeValidator(_names_once)
-    ] = Field(default_factory=list)
+    service_accounts: Annotated[list[ServiceAccountSettings], BeforeValidator(_names_once)] = Field(
+        default_factory=list
+    )
     """Applications' service accounts."""
     service_account_stacks: Annotated[int, Field(ge=1, le=64)] | None = None
     """How many stacks the accounts are spread over. Default: as many as their number asks; a

@@ -181,5 +181,3 @@ def _network_statements(network: FunctionNetwork | None) -> list[iam.PolicyState
             },
         )
     ]
-
-

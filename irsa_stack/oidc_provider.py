@@ -97,7 +97,9 @@ class EksOidcProvider(Resource):
         )
         self._arn: str = resource.ref
         self._issuer = (
-            issuer_from_arn(self._arn) if is_deploy_time(issuer_url) else issuer_from_url(issuer_url)
+            issuer_from_arn(self._arn)
+            if is_deploy_time(issuer_url)
+            else issuer_from_url(issuer_url)
         )
 
     @property

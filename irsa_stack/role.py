@@ -143,9 +143,7 @@ class IrsaRole(Construct):
         refuse(faults)
 
         accounts = [
-            identity
-            for trust in [*own, *trusts]
-            for identity in identities(trust.service_accounts)
+            identity for trust in [*own, *trusts] for identity in identities(trust.service_accounts)
         ]
         self.service_accounts: tuple[ServiceAccountIdentity, ...] = tuple(accounts)
         """The accounts trusted by name at definition."""
@@ -266,9 +264,7 @@ class IrsaRole(Construct):
             audience=self._audience,
         )
         refuse(
-            default_account_faults(
-                identities(trust.service_accounts), allowed=self._allow_default
-            )
+            default_account_faults(identities(trust.service_accounts), allowed=self._allow_default)
         )
         self._issuers.append(issuer)
         number = "" if len(self._issuers) == 1 else str(len(self._issuers))

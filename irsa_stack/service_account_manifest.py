@@ -32,7 +32,9 @@ ANNOTATIONS_BYTES = 256 * 1024
 """See: https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/"""
 
 _KEY_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_KEY_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_KEY_PREFIX = re.compile(
+    r"(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
+)
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -82,9 +84,7 @@ def token_expiration_faults(seconds: float | None) -> Iterator[str]:
         )
 
 
-def metadata_faults(
-    *, labels: Mapping[str, str], annotations: Mapping[str, str]
-) -> Iterator[str]:
+def metadata_faults(*, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Iterator[str]:
     """Say what the API server would refuse of the labels and annotations of a user."""
     for key, value in labels.items():
         yield from _key_faults(key, "labels")

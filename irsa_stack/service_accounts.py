@@ -214,7 +214,7 @@ class IrsaServiceAccounts(Construct):
             self._layer = layer_for_version(self, self.kubernetes_version)
         return self._layer
 
-    def add(  # noqa: PLR0913 (the role's options beside the account's)
+    def add(
         self,
         construct_id: str,
         *,
@@ -296,7 +296,9 @@ class IrsaServiceAccounts(Construct):
         if force and ownership is not Ownership.ADOPT:
             faults.append(f"force must go with ADOPT, got {ownership}; remove it")
         if create_namespace and ownership in (Ownership.HELM, Ownership.NONE):
-            faults.append(f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it")
+            faults.append(
+                f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
+            )
         refuse(faults)
         if identity is None:  # pragma: no cover (refused above; for the type checker)
             raise AssertionError
@@ -509,7 +511,10 @@ def _batch_of(key: str, count: int) -> int:
 
 
 def _helm_values(
-    path: str, identity: ServiceAccountIdentity, ownership: Ownership, annotations: Mapping[str, str]
+    path: str,
+    identity: ServiceAccountIdentity,
+    ownership: Ownership,
+    annotations: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what a chart needs to use the account, or to make it with our annotations."""
     values: dict[str, Any] = {"name": identity.name}

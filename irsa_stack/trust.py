@@ -178,7 +178,9 @@ def _patterns(subject_patterns: Sequence[str], faults: list[str]) -> list[str]:
     patterns = []
     for pattern in subject_patterns:
         namespace, name = _split_pattern(pattern)
-        faults.extend(f"subject pattern {pattern!r}: {fault}" for fault in namespace_faults(namespace))
+        faults.extend(
+            f"subject pattern {pattern!r}: {fault}" for fault in namespace_faults(namespace)
+        )
         if not _NAME_PATTERN.fullmatch(name):
             faults.append(
                 "subject_patterns must be 'namespace/name' with a-z, 0-9, '-', '.', '*' and '?' in"

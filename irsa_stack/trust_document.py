@@ -36,8 +36,7 @@ def trust_document(
     literal_parts = [part.replace("${", "${!") for part in TOKEN.split(text)]
     references = [f"${{{variables[token]}}}" for token in TOKEN.findall(text)]
     template = "".join(
-        part + reference
-        for part, reference in zip(literal_parts, [*references, ""], strict=True)
+        part + reference for part, reference in zip(literal_parts, [*references, ""], strict=True)
     )
     # A complete `Fn::Sub` object: a string joined from tokens would lose cross-stack references.
     return {"Fn::Sub": [template, {name: token for token, name in variables.items()}]}
@@ -52,4 +51,3 @@ def _has_deploy_time_key(value: object) -> bool:
     if isinstance(value, list):
         return any(_has_deploy_time_key(item) for item in value)
     return False
-

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack, Tags
+from aws_cdk import Aws, CfnOutput, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_eks_v2 as eks
 from aws_cdk import aws_iam as iam
@@ -19,6 +19,7 @@ from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts
 from irsa_stack.stacks.network import define_vpc
 from irsa_stack.stacks.nodes import NodeGroups, define_node_role
+from irsa_stack.stacks.review import acknowledge
 from irsa_stack.stacks.settings import apply_settings, log_retention, stack_arguments
 
 _LOG_TYPES = {
@@ -28,6 +29,9 @@ _LOG_TYPES = {
     "controllerManager": eks.ClusterLoggingTypes.CONTROLLER_MANAGER,
     "scheduler": eks.ClusterLoggingTypes.SCHEDULER,
 }
+
+
+_ZONES_AT_MOST = 6
 
 
 class EksClusterStack(Stack):
@@ -117,11 +121,15 @@ class EksClusterStack(Stack):
             after=[aws_node.binding],
         )
         apply_settings(self, settings)
+        acknowledge(self, settings)
         self._define_outputs(settings, aws_node)
 
-    def _define_cluster(
-        self, settings: Environment, new: NewCluster, key: kms.IKey
-    ) -> eks.Cluster:
+    @property
+    def availability_zones(self) -> list[str]:
+        """Zones by position: asking which there are would need an account at synth."""
+        return [Fn.select(position, Fn.get_azs()) for position in range(_ZONES_AT_MOST)]
+
+    def _define_cluster(self, settings: Environment, new: NewCluster, key: kms.IKey) -> eks.Cluster:
         # EKS would make the group itself, and keep the logs for ever.
         log_group = logs.LogGroup(
             self,
@@ -174,7 +182,7 @@ class EksClusterStack(Stack):
         computed = self.oidc_provider.root_ca_thumbprint
         if computed is not None:
             outputs |= {
-                "Thumbprints": ",".join(computed.thumbprints),
+                "Thumbprints": Fn.join(",", computed.thumbprints),
                 "CertificateSubject": computed.certificate_subject,
                 "CertificateNotAfter": computed.not_after,
             }
@@ -202,8 +210,13 @@ def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
     key.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
-            actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*",
-                     "kms:Describe*"],  # fmt: skip
+            actions=[
+                "kms:Encrypt*",
+                "kms:Decrypt*",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:Describe*",
+            ],  # fmt: skip
             resources=["*"],
             conditions={
                 "ArnLike": {

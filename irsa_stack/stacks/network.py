@@ -1,6 +1,6 @@
 """The VPC of a cluster: made here, or taken as it is."""
 
-from aws_cdk import Fn, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -31,10 +31,7 @@ def define_vpc(
         scope,
         construct_id,
         ip_addresses=ec2.IpAddresses.cidr(str(settings.cidr)),
-        # Zones by position: asking which there are would need an account at synth.
-        availability_zones=[
-            Fn.select(position, Fn.get_azs()) for position in range(settings.availability_zones)
-        ],
+        max_azs=settings.availability_zones,
         nat_gateways=settings.nat_gateways,
         # Emptying the default group takes one more function whose role may change security groups;
         # nothing here uses that group.

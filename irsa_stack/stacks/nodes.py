@@ -91,11 +91,6 @@ class NodeGroups(Construct):
                     max_size=group.max_size,
                 ),
                 update_config=eks.CfnNodegroup.UpdateConfigProperty(max_unavailable=1),
-                # What the autoscaler finds its groups by; EKS copies neither to the group itself.
-                tags={
-                    "k8s.io/cluster-autoscaler/enabled": "true",
-                    "k8s.io/cluster-autoscaler/" + group.name: "owned",
-                },
             )
             nodes.node.add_dependency(*after)
 

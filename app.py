@@ -1,0 +1,21 @@
+"""Config -> stacks -> synth. No AWS call, no clock, no network: twice the same, byte for byte."""
+
+import sys
+from pathlib import Path
+
+from aws_cdk import App
+
+from irsa_stack.config import load_environment, report
+from irsa_stack.faults import InvalidInput
+from irsa_stack.stacks import define_stacks, review
+
+ENVIRONMENTS = Path(__file__).parent / "environments"
+
+app = App()
+path = ENVIRONMENTS / f"{app.node.try_get_context('environment') or 'dev'}.yaml"
+try:
+    define_stacks(app, load_environment(path), files=ENVIRONMENTS)
+except InvalidInput as error:
+    sys.exit(report(path, error.faults))
+review(app)
+app.synth()

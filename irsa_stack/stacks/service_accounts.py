@@ -1,0 +1,275 @@
+"""Roles of controllers and applications, bound to their service accounts."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from irsa_stack import controllers
+from irsa_stack.aws_node import AwsNodeRebinding
+from irsa_stack.cluster_connection import ClusterConnection
+from irsa_stack.config import Environment, ExistingCluster, ServiceAccountSettings
+from irsa_stack.handler_function import FunctionSettings
+from irsa_stack.oidc_provider import EksOidcProvider
+from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.stacks.cluster import EksClusterStack
+from irsa_stack.stacks.review import acknowledge
+from irsa_stack.stacks.settings import apply_settings, log_retention, stack_arguments
+
+ACCOUNTS_A_STACK = 400
+"""Service accounts that one stack holds: 500 resources, less those that all share and the grants."""
+
+_OUTPUTS_AT_MOST = 150
+
+
+class ServiceAccountsStack(Stack):
+    """Define the roles of controllers and applications, and bind their service accounts.
+
+    Synthesises them beside the cluster of an `EksClusterStack`, or onto an existing cluster. Many
+    accounts are spread over several such stacks: each has its own part, by the accounts' names
+    alone, and the first has the controllers.
+
+    Args:
+        settings: the environment.
+        cluster: the stack of the cluster. Default: the environment's existing cluster.
+        part: which part of the accounts, counted from 0.
+        parts: how many parts there are.
+        files: folder that files named in *settings* are relative to. Default: the current one.
+
+    Raises:
+        InvalidInput: a property breaks a rule; all faults are listed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Environment,
+        cluster: EksClusterStack | None = None,
+        part: int = 0,
+        parts: int = 1,
+        files: Path | None = None,
+        **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
+    ) -> None:
+        super().__init__(scope, construct_id, **stack_arguments(settings), **kwargs)
+        functions = FunctionSettings(
+            log_retention=log_retention(settings), role_path=settings.role_path
+        )
+        existing = settings.cluster.existing
+        vpc_id: str | None
+        if cluster is not None:
+            connection, oidc_provider = cluster.connection, cluster.oidc_provider
+            vpc_id = cluster.vpc.vpc_id
+        elif existing is not None:
+            connection = _existing_connection(self, existing)
+            oidc_provider = _existing_provider(self, settings, existing, functions, files, part)
+            vpc_id = existing.vpc_id
+        else:
+            raise ValueError(
+                f"cluster must be given with cluster.new of {settings.cluster_name}, got none;"
+                " pass the EksClusterStack"
+            )
+        self.service_accounts = IrsaServiceAccounts(
+            self,
+            "ServiceAccounts",
+            cluster=connection,
+            oidc_provider=oidc_provider,
+            namespaces=settings.namespaces,
+            path=settings.role_path,
+            settings=functions,
+        )
+        """The service accounts of the cluster."""
+        if part == 0:
+            self._add_controllers(settings, vpc_id)
+            if existing is not None and settings.vpc_cni == "rebind":
+                AwsNodeRebinding(
+                    self,
+                    "AwsNode",
+                    service_accounts=self.service_accounts,
+                    node_roles=[
+                        iam.Role.from_role_name(self, f"NodeRole{position}", name)
+                        for position, name in enumerate(existing.node_roles)
+                    ],
+                )
+        for account in settings.service_accounts:
+            if part_of(account, parts) == part:
+                self._add(account)
+        apply_settings(self, settings)
+        acknowledge(self, settings)
+        self._define_outputs()
+
+    def _add(self, account: ServiceAccountSettings) -> None:
+        construct_id = f"{account.namespace}-{account.name}"
+        self.service_accounts.add(
+            construct_id,
+            namespace=account.namespace,
+            name=account.name,
+            ownership=Ownership(account.ownership),
+            restart=account.restart,
+            create_namespace=account.create_namespace,
+            token_expiration=(
+                None
+                if account.token_expiration is None
+                else Duration.seconds(account.token_expiration)
+            ),
+            managed_policies=[
+                iam.ManagedPolicy.from_managed_policy_arn(
+                    self, f"{construct_id}-policy{position}", arn
+                )
+                for position, arn in enumerate(account.managed_policies)
+            ],
+            inline_policies=_inline(account),
+            role_name=account.role_name,
+            role_arn=account.role_arn,
+            allow_default_service_account=account.allow_default_service_account,
+        )
+
+    def _add_controllers(self, settings: Environment, vpc_id: str | None) -> None:
+        wanted = settings.controllers
+        if wanted.external_dns is not None:
+            controllers.ExternalDns(
+                self,
+                "ExternalDns",
+                service_accounts=self.service_accounts,
+                hosted_zones=wanted.external_dns.hosted_zones,
+                namespace=wanted.external_dns.namespace,
+                ownership=Ownership(wanted.external_dns.ownership),
+            )
+        if wanted.cluster_autoscaler is not None:
+            controllers.ClusterAutoscaler(
+                self,
+                "ClusterAutoscaler",
+                service_accounts=self.service_accounts,
+                cluster_name=settings.cluster_name,
+                namespace=wanted.cluster_autoscaler.namespace,
+                ownership=Ownership(wanted.cluster_autoscaler.ownership),
+            )
+        if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
+            controllers.AwsLoadBalancerController(
+                self,
+                "AwsLoadBalancerController",
+                service_accounts=self.service_accounts,
+                cluster_name=settings.cluster_name,
+                vpc_id=vpc_id,
+                namespace=wanted.aws_load_balancer_controller.namespace,
+                ownership=Ownership(wanted.aws_load_balancer_controller.ownership),
+            )
+
+    def _define_outputs(self) -> None:
+        accounts = self.service_accounts.accounts
+        for key, account in list(accounts.items())[:_OUTPUTS_AT_MOST]:
+            CfnOutput(
+                self, f"RoleArn{_words(key)}", value=account.role_arn, description=f"Role of {key}"
+            )
+            if account.ownership is Ownership.HELM:
+                CfnOutput(
+                    self,
+                    f"HelmValues{_words(key)}",
+                    value=self.to_json_string(account.helm_values),
+                    description=f"Values of the chart that makes {key}",
+                )
+
+
+def service_account_parts(settings: Environment) -> int:
+    """Return how many stacks the accounts are spread over: what the file says, or a power of two.
+
+    An account's stack follows from its name and this number alone, so that no neighbour moves it.
+    """
+    if settings.service_account_stacks is not None:
+        return settings.service_account_stacks
+    parts = 1
+    while max(_sizes(settings, parts)) > ACCOUNTS_A_STACK:
+        parts *= 2
+    return parts
+
+
+def part_of(account: ServiceAccountSettings, parts: int) -> int:
+    """Return which part holds *account*."""
+    digest = hashlib.sha256(str(account.identity).encode()).digest()
+    # Other bytes than those that choose the batch within a stack, lest a part fill one batch only.
+    return int.from_bytes(digest[8:16]) % parts
+
+
+def _sizes(settings: Environment, parts: int) -> list[int]:
+    sizes = [0] * parts
+    for account in settings.service_accounts:
+        sizes[part_of(account, parts)] += 1
+    return sizes
+
+
+def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
+    if not account.statements:
+        return None
+    return {
+        "Permissions": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": statement.actions,
+                    "Resource": statement.resources,
+                    **({"Condition": statement.conditions} if statement.conditions else {}),
+                }
+                for statement in account.statements
+            ],
+        }
+    }
+
+
+def _existing_connection(scope: Construct, existing: ExistingCluster) -> ClusterConnection:
+    vpc = None
+    if existing.private_subnets:
+        vpc = ec2.Vpc.from_vpc_attributes(
+            scope,
+            "Vpc",
+            vpc_id=str(existing.vpc_id),
+            availability_zones=existing.zones,
+            private_subnet_ids=existing.private_subnets,
+        )
+    return ClusterConnection.from_attributes(
+        cluster_name=existing.name,
+        endpoint=existing.endpoint,
+        certificate_authority_data=existing.certificate_authority_data,
+        vpc=vpc,
+        security_groups=[
+            ec2.SecurityGroup.from_security_group_id(scope, f"ClusterGroup{position}", group)
+            for position, group in enumerate(existing.security_groups)
+        ],
+        kubernetes_version=existing.version,
+    )
+
+
+def _existing_provider(
+    scope: Construct,
+    settings: Environment,
+    existing: ExistingCluster,
+    functions: FunctionSettings,
+    files: Path | None,
+    part: int,
+) -> iam.IOpenIdConnectProvider:
+    """Import the cluster's provider; the first part defines it if IAM has none yet."""
+    if part or not existing.create_oidc_provider:
+        return EksOidcProvider.from_issuer_url(scope, "OidcProvider", existing.issuer_url)
+    return EksOidcProvider(
+        scope,
+        "OidcProvider",
+        issuer_url=existing.issuer_url,
+        thumbprints=settings.oidc.source,
+        refresh=settings.oidc.refresh,
+        ca_bundle=settings.oidc.ca_bundle(files or Path()),
+        allow_private=settings.oidc.allow_private,
+        settings=functions,
+    )
+
+
+def _words(key: str) -> str:
+    """Return `namespace/name` as a logical id; the digest tells `a-b/c` from `a/b-c`."""
+    words = key.replace("/", "-").replace(".", "-").split("-")
+    digest = hashlib.sha256(key.encode()).hexdigest()[:6]
+    return "".join(word.capitalize() for word in words)[:180] + digest

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "WEBHOOK_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(restart, "WEBHOOK_WATCH_SECONDS", 0.05)
     monkeypatch.setattr(consumers, "_BUDGET_POLL_SECONDS", 0.2)
     monkeypatch.setattr(restart, "_POLL_SECONDS", 0.1)
 

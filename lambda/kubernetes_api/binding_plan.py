@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kubernetes_api.binding import ADOPT, CREATE
 from kubernetes_api.connection import FIELD_MANAGER
 from kubernetes_api.shared_keys import (
     SECTIONS,
@@ -29,13 +30,12 @@ from kubernetes_api.shared_keys import (
     still_ours,
     undone,
 )
-from service_accounts.bindings import ADOPT, CREATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kubernetes_api.binding import Binding
     from kubernetes_api.shared_keys import Keys, Object
-    from service_accounts.bindings import Binding
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "irsa-stack/owner"

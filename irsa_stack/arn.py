@@ -41,7 +41,7 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
         return
     _, arn_partition, service, region, account, resource = parts
     if arn_partition not in PARTITIONS:
-        yield f"{of} must be in a partition of AWS ({', '.join(PARTITIONS)}), got {arn!r}; correct it"
+        yield f"{of} must be in one of {', '.join(PARTITIONS)}, got {arn!r}; correct it"
     elif partition is not None and arn_partition != partition:
         yield (
             f"{of} must be in partition {partition}, got {arn!r}; partitions do not trust each"
@@ -51,10 +51,14 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
         yield f"{of} must be an IAM ARN such as {example}, got {arn!r}; IAM ARNs have no region"
     if not (_ACCOUNT.fullmatch(account) or (kind == "policy" and account == "aws")):
         yield f"{of} must hold a 12-digit account, got {arn!r}; correct the account"
+    yield from _resource_faults(arn, resource, kind, of)
+
+
+def _resource_faults(arn: object, resource: str, kind: str, of: str) -> Iterator[str]:
     if resource.startswith(f"{kind}:"):
         yield f"{of} must be written {kind}/NAME, got {arn!r}; replace the last colon by a slash"
     elif not resource.startswith(f"{kind}/") or resource.endswith("/"):
-        yield f"{of} must name a {kind} such as {example}, got {arn!r}; correct it"
+        yield f"{of} must name a {kind} such as arn:aws:iam::111122223333:{kind}/NAME, got {arn!r}; correct it"
     elif kind != "oidc-provider" and not all(
         _IAM_NAME.fullmatch(part) for part in resource.split("/")
     ):

@@ -30,7 +30,6 @@ from irsa_stack.kubernetes_version import version_faults
 from irsa_stack.service_account_manifest import token_expiration_faults
 from irsa_stack.thumbprints import Thumbprints, thumbprints_faults
 
-LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
 _CLUSTER_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _WORD = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
@@ -197,7 +196,7 @@ class NewCluster(_Part):
     ] = "1.36"
     """Kubernetes version, in quotes. Default: the newest that the CDK names."""
     log_types: list[Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]] = (
-        Field(default_factory=lambda: list(LOG_TYPES), validate_default=False)
+        Field(default=["api", "audit", "authenticator", "controllerManager", "scheduler"])
     )
     """Control-plane logs to keep. Default: all five."""
     endpoint: EndpointSettings = Field(default_factory=EndpointSettings)
@@ -543,12 +542,12 @@ def _mode_faults(settings: Environment) -> Iterator[str]:
     if new is None and settings.nodes:
         yield "nodes must be empty for an existing cluster, got some; its own tool makes them"
     existing = settings.cluster.existing
-    if existing is not None and settings.controllers.aws_load_balancer_controller:
-        if existing.vpc_id is None:
-            yield (
-                "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
-                " the controller is scoped to it"
-            )
+    wants_vpc = settings.controllers.aws_load_balancer_controller is not None
+    if existing is not None and wants_vpc and existing.vpc_id is None:
+        yield (
+            "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
+            " the controller is scoped to it"
+        )
     names = [group.name for group in settings.nodes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"nodes must have different names, got {name!r} twice; rename one"

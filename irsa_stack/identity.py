@@ -41,9 +41,11 @@ class ServiceAccountIdentity:
     name: str
 
     def __post_init__(self) -> None:
+        """Refuse illegal names."""
         refuse([*namespace_faults(self.namespace), *name_faults(self.name)])
 
     def __str__(self) -> str:
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
     @property

@@ -39,8 +39,8 @@ class IrsaRole(Construct):
     """Define an IAM role that only the named service accounts can assume.
 
     Synthesises one `AWS::IAM::Role`, with its trust policy in the open: a plain object when the
-    issuer is known, else the same document in `Fn::Sub`. Pass the construct to any `grant_*` method;
-    grants go to one `AWS::IAM::Policy`, made when the first is asked for.
+    issuer is known, else the same document in `Fn::Sub`. Pass the construct to any `grant_*`
+    method; grants go to one `AWS::IAM::Policy`, made when the first is asked for.
 
     Args:
         oidc_provider: IAM OIDC provider of the cluster, in the role's account. Default: only those
@@ -48,7 +48,8 @@ class IrsaRole(Construct):
         service_accounts: identities, or `namespace/name`. Default: only *subject_patterns*.
         subject_patterns: `namespace/name` with `*` or `?` in the name: all such accounts, future
             ones too. Default: none.
-        trusts: more clusters, one statement each; adding one never replaces the role. Default: none.
+        trusts: more clusters, one statement each; adding one never replaces the role. Default:
+            none.
         audience: value of the `aud` claim. Default: `sts.amazonaws.com`, in every partition.
         role_name: 1 to 64 characters. Default: CloudFormation names the role.
         path: 1 to 512 characters with slashes at both ends. Default: `/`.

@@ -88,9 +88,7 @@ def metadata_faults(*, labels: Mapping[str, str], annotations: Mapping[str, str]
     """Say what the API server would refuse of the labels and annotations of a user."""
     for key, value in labels.items():
         yield from _key_faults(key, "labels")
-        if not isinstance(value, str) or not (
-            is_deploy_time(value) or _LABEL_VALUE.fullmatch(value)
-        ):
+        if not (is_deploy_time(value) or _LABEL_VALUE.fullmatch(value)):
             yield (
                 f"labels must have values of at most 63 letters, digits, '-', '_' and '.', got"
                 f" {key}={value!r}; shorten or quote it"
@@ -98,7 +96,7 @@ def metadata_faults(*, labels: Mapping[str, str], annotations: Mapping[str, str]
     for key, value in annotations.items():
         yield from _key_faults(key, "annotations")
         if key in OWN_ANNOTATIONS or key == OWNER_ANNOTATION:
-            yield f"annotations must not hold {key!r}, got {value!r}; it follows from the properties"
+            yield f"annotations must not hold {key!r}, got {value!r}; it is ours"
         if not isinstance(value, str):
             yield f"annotations must have text values, got {key}={value!r}; put it in quotes"
     size = len(json.dumps(dict(annotations), default=str).encode())

@@ -1,4 +1,4 @@
-"""The article's cluster: its control plane, OIDC provider, `aws-node` on its own role, and nodes."""
+"""The article's cluster: control plane, OIDC provider, `aws-node` on its own role, nodes."""
 
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ class EksClusterStack(Stack):
 
 
 def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
-    """Return the key of secrets and logs: the user's, or one made here and kept after the cluster."""
+    """Return the key of secrets and logs: the user's, or one made here that outlives the cluster."""
     if new.secrets_encryption_key is not None:
         return kms.Key.from_key_arn(scope, "Key", new.secrets_encryption_key)
     key = kms.Key(
@@ -216,7 +216,7 @@ def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
                 "kms:ReEncrypt*",
                 "kms:GenerateDataKey*",
                 "kms:Describe*",
-            ],  # fmt: skip
+            ],
             resources=["*"],
             conditions={
                 "ArnLike": {

@@ -34,7 +34,7 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
         if not isinstance(arn, str):
             yield f"{of} must be an ARN, got {arn!r}; put it in quotes"
         return
-    example = f"arn:aws:iam::111122223333:{kind}/NAME"
+    example = f"arn:aws:iam::ACCOUNT:{kind}/NAME"
     parts = str(arn).split(":", 5)
     if len(parts) != 6 or parts[0] != "arn":  # noqa: PLR2004 (an ARN's six parts)
         yield f"{of} must be an ARN such as {example}, got {arn!r}; copy it from IAM"
@@ -58,7 +58,7 @@ def _resource_faults(arn: object, resource: str, kind: str, of: str) -> Iterator
     if resource.startswith(f"{kind}:"):
         yield f"{of} must be written {kind}/NAME, got {arn!r}; replace the last colon by a slash"
     elif not resource.startswith(f"{kind}/") or resource.endswith("/"):
-        yield f"{of} must name a {kind} such as arn:aws:iam::111122223333:{kind}/NAME, got {arn!r}; correct it"
+        yield f"{of} must name a {kind}, got {arn!r}; such as arn:aws:iam::ACCOUNT:{kind}/NAME"
     elif kind != "oidc-provider" and not all(
         _IAM_NAME.fullmatch(part) for part in resource.split("/")
     ):

@@ -196,7 +196,7 @@ class EksClusterStack(Stack):
 
 
 def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
-    """Return the key of secrets and logs: the user's, or one made here that outlives the cluster."""
+    """Return the key of secrets and logs: the user's, or one that outlives the cluster."""
     if new.secrets_encryption_key is not None:
         return kms.Key.from_key_arn(scope, "Key", new.secrets_encryption_key)
     key = kms.Key(

@@ -14,6 +14,7 @@ from typing import Self
 
 from irsa_stack.instance_metadata import METADATA_IPV4, METADATA_IPV6
 from tests.netfilter.metadata_service import (
+    PATIENCE,
     Attempt,
     MetadataService,
     Quiet,
@@ -39,12 +40,12 @@ _UNITS = {
     # https://github.com/awslabs/amazon-eks-ami/tree/main/templates/al2023/runtime
     "cloud-final.service": """
         [Unit]
-        ConditionPathExists=/user-data
+        ConditionDirectoryNotEmpty=/scripts
         [Service]
         Type=oneshot
         Environment=PATH=/repository:/usr/sbin:/usr/bin
-        ExecStart=-/bin/bash /user-data
-        ExecStartPost=/bin/mv /user-data /user-data.done
+        ExecStart=-/usr/bin/run-parts /scripts
+        ExecStartPost=/bin/mv /scripts /scripts-done
         StandardOutput=append:/cloud-init-output.log
         StandardError=inherit
         """,
@@ -124,7 +125,8 @@ class EksNode:
         for name in ("booted", "kubelet-saw"):
             (self.root / name).unlink(missing_ok=True)
         if user_data is not None:
-            (self.root / "user-data").write_text(shell_part(user_data))
+            for number, script in enumerate(shell_parts(user_data), start=1):
+                self._executable(f"scripts/part-{number:03}", script)
         if repository:
             self._executable("repository/yum", _IPTABLES_SERVICES)
         self._machine = self.host.call(self._start)
@@ -148,7 +150,7 @@ class EksNode:
         except FileNotFoundError:
             return None
 
-    def attempts(self) -> Mapping[tuple[str, str, str], Attempt]:
+    def attempts(self, patience: float = PATIENCE) -> Mapping[tuple[str, str, str], Attempt]:
         """Try to take the node's credentials from everywhere, by place, address and version."""
         tries = [
             (place, address, version)
@@ -158,7 +160,10 @@ class EksNode:
         ]
         with ThreadPoolExecutor(max_workers=len(tries)) as pool:
             done = pool.map(
-                lambda it: take_credentials(self.pods.get(it[0], self.host), it[1], it[2]), tries
+                lambda it: take_credentials(
+                    self.pods.get(it[0], self.host), it[1], it[2], patience
+                ),
+                tries,
             )
             return dict(zip(tries, done, strict=True))
 
@@ -172,12 +177,16 @@ class EksNode:
 
     def _link(self) -> None:
         """Join the namespaces as the VPC CNI does: a route to each pod, a static neighbour back."""
-        self.host.ip(f"link add eth0 type veth peer name vpc netns {self._outside.path}")
+        node, vpc = "02:00:00:00:00:01", "02:00:00:00:00:02"
+        peer = f"peer name vpc address {vpc} netns {self._outside.path}"
+        self.host.ip(f"link add eth0 address {node} type veth {peer}")
         self._outside.ip(
             *(f"address add {address} dev lo" for address in (*METADATA, DNS)),
             "address add 10.99.0.1/24 dev vpc",
             "address add fd99::1/64 dev vpc nodad",
             "link set vpc up",
+            # Neighbours that need no discovery: its first question can get lost for a second.
+            *(f"neighbour add {it} lladdr {node} dev vpc" for it in ("10.99.0.2", "fd99::2")),
             "route add 10.98.0.0/24 via 10.99.0.2",
             "route add fd98::/64 via fd99::2",
         )
@@ -185,6 +194,7 @@ class EksNode:
             "address add 10.99.0.2/24 dev eth0",
             "address add fd99::2/64 dev eth0 nodad",
             "link set eth0 up",
+            *(f"neighbour add {it} lladdr {vpc} dev eth0" for it in ("10.99.0.1", "fd99::1")),
             *(f"route add {address} via 10.99.0.1" for address in (METADATA_IPV4, DNS)),
             f"route add {METADATA_IPV6} via fd99::1",
             *(f"address add {address} dev lo" for address in POD_IDENTITY),
@@ -226,12 +236,12 @@ class EksNode:
         The kernel brings links up in batches, up to a second late.
         """
         deadline = time.monotonic() + 20
-        while not all(attempt.outcome == "open" for attempt in self.attempts().values()):
+        while not all(attempt.outcome == "open" for attempt in self.attempts(0.2).values()):
             assert time.monotonic() < deadline, "the lab's own links did not come up within 20 s"
 
     def _install(self) -> None:
         """Lay out a root file system whose /usr is this machine's."""
-        for name in ("etc/systemd/system", "etc/sysconfig", "repository", "usr", "var", "tmp"):
+        for name in ("etc/systemd/system", "etc/sysconfig", "repository", "scripts", "usr", "var"):
             (self.root / name).mkdir(parents=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             (self.root / name).symlink_to(f"usr/{name}")
@@ -248,6 +258,9 @@ class EksNode:
     def _start(self) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [
+                # Not even a killed test run leaves a machine behind.
+                "setpriv",
+                "--pdeathsig=KILL",
                 "systemd-nspawn",
                 "--quiet",
                 f"--directory={self.root}",
@@ -284,16 +297,13 @@ class EksNode:
             propagated.rmdir()
 
 
-def shell_part(user_data: str) -> str:
-    """Return the script in *user_data*, found as cloud-init finds it."""
-    scripts = [
-        part.get_payload()
+def shell_parts(user_data: str) -> list[str]:
+    """Return the scripts in *user_data*, found as cloud-init finds them."""
+    return [
+        str(part.get_payload())
         for part in email.message_from_string(user_data).walk()
         if part.get_content_type() == "text/x-shellscript"
     ]
-    assert len(scripts) == 1
-    assert isinstance(scripts[0], str)
-    return scripts[0]
 
 
 def missing_tools() -> list[str]:

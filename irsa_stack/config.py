@@ -204,8 +204,7 @@ class NewCluster(_Part):
     vpc: VpcSettings
     """Where it runs."""
     secrets_encryption_key: KeyArn | None = None
-    """KMS key of secrets and logs; its policy must let CloudWatch Logs use it. Default: one made
-    with the cluster, rotated every year."""
+    """KMS key of secrets. Default: one made with the cluster, rotated every year."""
     administrators: list[RoleArn] = Field(default_factory=list)
     """Roles of people who administer the cluster. Default: only the role that deploys it."""
 
@@ -498,6 +497,9 @@ class Environment(_Part):
     """ARN of the ceiling on every role."""
     role_path: RolePath | None = None
     """Path of every role, with slashes at both ends."""
+    log_encryption_key: KeyArn | None = None
+    """KMS key of logs and functions; its policy must let CloudWatch Logs use it. Default: the key
+    of a new cluster; beside an existing one, the services' own keys."""
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731, 1827, 3653] = 30
     """Days that logs are kept."""
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import jsii
 from aws_cdk import Aws, Duration, Stack
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, DependencyGroup
 
 from irsa_stack import budgets
 from irsa_stack.arn import arn_faults
@@ -59,6 +59,8 @@ class IrsaRole(Construct):
         max_session_duration: 1 to 12 hours. Default: 1 hour, set by IAM.
         description: at most 1,000 characters. Default: the accounts it is for.
         tags: tags of the role. Default: the account's name and namespace.
+        grants: group that the policies of grants join, for whatever must wait for them. Default:
+            nothing waits.
         trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
         allow_default_service_account: whether the account named `default` may have the role.
 
@@ -97,6 +99,7 @@ class IrsaRole(Construct):
         max_session_duration: Duration | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        grants: DependencyGroup | None = None,
         trust_policy_characters: int = budgets.TRUST_POLICY_CHARACTERS,
         allow_default_service_account: bool = False,
     ) -> None:
@@ -171,6 +174,7 @@ class IrsaRole(Construct):
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()] or None,
         )
         self._managed_policy_arns = [policy.managed_policy_arn for policy in managed_policies]
+        self._grants = grants
         self._role: iam.IRole | None = None
 
     @property
@@ -198,6 +202,8 @@ class IrsaRole(Construct):
                 "Role",
                 f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role{self._path}{self._resource.ref}",
             )
+            if self._grants is not None:
+                self._grants.add(self._role)
         return self._role
 
     @property

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.fn_sub import fn_sub
 from irsa_stack.identity import ServiceAccountIdentity
 
 ROLE_ARN_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -50,6 +51,25 @@ def service_account_manifest(
         metadata["labels"] = dict(sorted(labels.items()))
     metadata["annotations"] = dict(sorted(annotations.items()))
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def manifest_on_one_line(
+    manifest: dict[str, Any], references: Mapping[str, str]
+) -> str | dict[str, Any]:
+    """Return *manifest* as JSON text for a template: one line to review, and one of a diff.
+
+    With deploy-time values that are not in *references* it stays an object, because text would
+    take in their quotation marks as they are.
+
+    Args:
+        manifest: a Kubernetes object.
+        references: role ARNs by what they are in this very stack, such as `LogicalId.Arn`.
+    """
+    text = json.dumps(manifest, separators=(",", ":"))
+    tokens = TOKEN.findall(text)
+    if not tokens:
+        return text
+    return fn_sub(text, references=references) if references.keys() >= set(tokens) else manifest
 
 
 def webhook_annotations(

@@ -32,8 +32,8 @@ def trust_document(
         token: (names or {}).get(token, f"Value{position}")
         for position, token in enumerate(tokens, start=1)
     }
-    # A `${` of the document itself would be taken for a variable; `${!` is CloudFormation's escape.
-    literal_parts = [part.replace("${", "${!") for part in TOKEN.split(text)]
+    # A `${` of the document itself would be taken for a variable, so JSON's escape stands for `$`.
+    literal_parts = [part.replace("${", "\\u0024{") for part in TOKEN.split(text)]
     references = [f"${{{variables[token]}}}" for token in TOKEN.findall(text)]
     template = "".join(
         part + reference for part, reference in zip(literal_parts, [*references, ""], strict=True)

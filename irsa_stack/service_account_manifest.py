@@ -84,11 +84,15 @@ def token_expiration_faults(seconds: float | None) -> Iterator[str]:
         )
 
 
-def metadata_faults(*, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Iterator[str]:
+def metadata_faults(
+    *, labels: Mapping[str, object], annotations: Mapping[str, object]
+) -> Iterator[str]:
     """Say what the API server would refuse of the labels and annotations of a user."""
     for key, value in labels.items():
         yield from _key_faults(key, "labels")
-        if not (is_deploy_time(value) or _LABEL_VALUE.fullmatch(value)):
+        if not isinstance(value, str) or not (
+            is_deploy_time(value) or _LABEL_VALUE.fullmatch(value)
+        ):
             yield (
                 f"labels must have values of at most 63 letters, digits, '-', '_' and '.', got"
                 f" {key}={value!r}; shorten or quote it"

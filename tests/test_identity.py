@@ -13,9 +13,7 @@ def faults_of(namespace, name):
     return caught.value.faults
 
 
-@pytest.mark.parametrize(
-    "namespace", ["a", "0", "kube-system", "a--b", "1a", "a" * 63, "default"]
-)
+@pytest.mark.parametrize("namespace", ["a", "0", "kube-system", "a--b", "1a", "a" * 63, "default"])
 def test_accepts_a_namespace_that_kubernetes_accepts(namespace):
     assert ServiceAccountIdentity(namespace, "api").namespace == namespace
 

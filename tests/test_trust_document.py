@@ -37,7 +37,9 @@ def test_deploy_time_keys_give_the_same_document_in_fn_sub():
 
 def test_variables_are_called_as_asked():
     document = trust_policy(provider_arn=PROVIDER, issuer=ISSUER, service_accounts=["apps/api"])
-    template, variables = trust_document(document, {PROVIDER: "Provider", ISSUER: "Issuer"})["Fn::Sub"]  # fmt: skip
+    template, variables = trust_document(document, {PROVIDER: "Provider", ISSUER: "Issuer"})[
+        "Fn::Sub"
+    ]
     assert variables == {"Provider": PROVIDER, "Issuer": ISSUER}
     assert '"${Issuer}:sub":"system:serviceaccount:apps:api"' in template
 
@@ -65,7 +67,7 @@ def test_text_that_looks_like_a_variable_stays_text():
 
 
 @settings(max_examples=200)
-@given(texts=st.lists(st.text("${}!\"\\ab:é\n", max_size=8), min_size=1, max_size=4))
+@given(texts=st.lists(st.text('${}!"\\ab:é\n', max_size=8), min_size=1, max_size=4))
 def test_any_text_survives_the_way_through_fn_sub(texts):
     document = {f"{ISSUER}:sub": texts, "provider": PROVIDER, "nested": [{ISSUER: texts[0]}]}
     value = trust_document(document)

@@ -76,7 +76,8 @@ def namespace_faults(namespace: object) -> Iterator[str]:
     elif not _fits(_NAMESPACE, namespace, NAMESPACE_CHARACTERS):
         yield (
             f"namespace must be 1-{NAMESPACE_CHARACTERS} characters of a-z, 0-9 and '-', starting"
-            f" and ending with a letter or digit, got {namespace!r}{_closest(namespace, _NAMESPACE)}"
+            " and ending with a letter or digit, got"
+            f" {namespace!r}{_closest(namespace, _NAMESPACE)}"
         )
 
 

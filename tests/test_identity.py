@@ -112,7 +112,7 @@ def test_text_is_what_parse_reads():
 
 @pytest.mark.parametrize("text", ["api", "", "apps:api", "system:serviceaccount:apps:api"])
 def test_refuses_text_without_a_namespace(text):
-    with pytest.raises(InvalidInput, match="must be 'namespace/name', got .*; add its namespace"):
+    with pytest.raises(InvalidInput, match=r"must be 'namespace/name', got .*; add its namespace"):
         ServiceAccountIdentity.parse(text)
 
 

@@ -5,8 +5,6 @@ Independent of `irsa_stack` on purpose: it reads policies, and knows nothing of 
 See: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, DependencyGroup
 
 from irsa_stack import budgets
-from irsa_stack.arn import arn_faults
+from irsa_stack.arn import arn_faults, partition_of_region
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.identity import ServiceAccountIdentity
@@ -297,17 +297,8 @@ def _partition_faults(provider_arn: str, scope: Construct) -> Iterator[str]:
     if is_deploy_time(region):
         return
     yield from arn_faults(
-        provider_arn, "oidc-provider", of="provider_arn", partition=_partition_of(region)
+        provider_arn, "oidc-provider", of="provider_arn", partition=partition_of_region(region)
     )
-
-
-def _partition_of(region: str) -> str:
-    for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-iso-", "aws-iso"),
-                              ("us-isob-", "aws-iso-b"), ("eu-isoe-", "aws-iso-e"),
-                              ("us-isof-", "aws-iso-f"), ("eusc-", "aws-eusc")):  # fmt: skip
-        if region.startswith(prefix):
-            return partition
-    return "aws"
 
 
 def _inline_faults(

@@ -8,25 +8,24 @@ gives the same document as a JSON string inside `Fn::Sub`: CloudFormation takes 
 See: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from irsa_stack.deploy_time import TOKEN
-from irsa_stack.fn_sub import fn_sub, holds_only_pseudo_parameters
+from irsa_stack.fn_sub import fn_sub, fn_sub_json, holds_only_pseudo_parameters
 
 
 def trust_document(
     document: Mapping[str, Any], names: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return *document* as a template value: an object, or `Fn::Sub` if a key is a deploy-time value.
+    """Return *document* for a template: an object, or `Fn::Sub` if a key is a deploy-time value.
 
     Args:
         document: the trust policy; its keys and values may hold deploy-time values.
         names: what each deploy-time value is called in `Fn::Sub`. Default: `Value1`, `Value2` ...
     """
     if _has_deploy_time_key(document):
-        return fn_sub(json.dumps(document, separators=(",", ":")), names=names)
+        return fn_sub_json(document, names=names)
     return {key: _on_one_line(value) for key, value in document.items()}
 
 

@@ -11,7 +11,7 @@ export NODE_NO_WARNINGS := 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install synth test lint types check bench fmt snapshots schema requirements wheel clean
+.PHONY: help install synth test lint types check bench fmt snapshots schema requirements wheel docs clean
 
 help: ## what you can type here
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,15 @@ requirements: install ## compile and pin requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --extra app --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --extra app -c requirements-dev.txt pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --group e2e -c requirements.txt pyproject.toml -o requirements-e2e.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --group docs -o requirements-docs.txt
+
+.venv-docs/.installed: requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
+docs: .venv-docs/.installed ## the documentation as pages, in site/, with strict links
+	.venv-docs/bin/mkdocs build --quiet
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) node_modules cdk.out dist build site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-docs node_modules cdk.out dist build site .pytest_cache .mypy_cache .ruff_cache

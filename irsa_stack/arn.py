@@ -17,6 +17,17 @@ PARTITIONS = (
 )
 """See: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
 
+_REGIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eusc-": "aws-eusc",
+}
+"""First letters of a region's name, and its partition; all others are in `aws`."""
+
 _ACCOUNT = re.compile(r"\d{12}")
 _IAM_NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
 
@@ -34,14 +45,14 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
         if not isinstance(arn, str):
             yield f"{of} must be an ARN, got {arn!r}; put it in quotes"
         return
-    example = f"arn:aws:iam::111122223333:{kind}/NAME"
+    example = f"arn:aws:iam::ACCOUNT:{kind}/NAME"
     parts = str(arn).split(":", 5)
     if len(parts) != 6 or parts[0] != "arn":  # noqa: PLR2004 (an ARN's six parts)
         yield f"{of} must be an ARN such as {example}, got {arn!r}; copy it from IAM"
         return
     _, arn_partition, service, region, account, resource = parts
     if arn_partition not in PARTITIONS:
-        yield f"{of} must be in a partition of AWS ({', '.join(PARTITIONS)}), got {arn!r}; correct it"
+        yield f"{of} must be in one of {', '.join(PARTITIONS)}, got {arn!r}; correct it"
     elif partition is not None and arn_partition != partition:
         yield (
             f"{of} must be in partition {partition}, got {arn!r}; partitions do not trust each"
@@ -51,11 +62,22 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
         yield f"{of} must be an IAM ARN such as {example}, got {arn!r}; IAM ARNs have no region"
     if not (_ACCOUNT.fullmatch(account) or (kind == "policy" and account == "aws")):
         yield f"{of} must hold a 12-digit account, got {arn!r}; correct the account"
+    yield from _resource_faults(arn, resource, kind, of)
+
+
+def _resource_faults(arn: object, resource: str, kind: str, of: str) -> Iterator[str]:
     if resource.startswith(f"{kind}:"):
         yield f"{of} must be written {kind}/NAME, got {arn!r}; replace the last colon by a slash"
     elif not resource.startswith(f"{kind}/") or resource.endswith("/"):
-        yield f"{of} must name a {kind} such as {example}, got {arn!r}; correct it"
+        yield f"{of} must name a {kind}, got {arn!r}; such as arn:aws:iam::ACCOUNT:{kind}/NAME"
     elif kind != "oidc-provider" and not all(
         _IAM_NAME.fullmatch(part) for part in resource.split("/")
     ):
         yield f"{of} must use letters, digits and _+=,.@-/ in its name, got {arn!r}; correct it"
+
+
+def partition_of_region(region: str) -> str:
+    """Return the partition that a region is in."""
+    return next(
+        (partition for prefix, partition in _REGIONS.items() if region.startswith(prefix)), "aws"
+    )

@@ -12,7 +12,7 @@ from irsa_stack.handler_function import FunctionNetwork
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConnection:
-    """Say where a cluster is reached: one of `aws_eks`, `aws_eks_v2`, eksctl, Terraform or the console.
+    """Say where a cluster is reached, be it made by the CDK, eksctl, Terraform or the console.
 
     Args:
         cluster_name: name of the cluster.
@@ -65,9 +65,7 @@ class ClusterConnection:
             if not value
         ]
         if vpc is not None and not security_groups:
-            faults.append(
-                "security_groups must be given with vpc, got none; pass the cluster's security group"
-            )
+            faults.append("security_groups must be given with vpc, got none; pass the cluster's")
         if vpc is None and security_groups:
             faults.append(
                 "vpc must be given with security_groups, got none; pass the cluster's VPC"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-class InvalidInput(ValueError):
+class InvalidInput(ValueError):  # noqa: N818 (what it is, as the errors of the CDK have it)
     """An input breaks at least one rule.
 
     Attributes:

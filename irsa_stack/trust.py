@@ -218,11 +218,11 @@ def _provider_faults(provider_arn: str, issuer: str) -> Iterator[str]:
 
 
 def _audience_faults(audience: str) -> Iterator[str]:
-    if not isinstance(audience, str) or not audience or "*" in audience or "?" in audience:
+    if not audience or "*" in audience or "?" in audience:
         yield f"audience must be one exact value, got {audience!r}; the usual one is {STS_AUDIENCE}"
     elif audience.startswith(SUBJECT_PREFIX):
         yield (
-            f"audience must not be a subject, got {audience!r}; name the account in service_accounts"
+            f"audience must be no subject, got {audience!r}; name the account in service_accounts"
         )
 
 

@@ -24,7 +24,7 @@ _PACKET_FILTERS = {
 
 
 def define_node_role(scope: Construct, construct_id: str, *, path: str | None) -> iam.Role:
-    """Define the role of the nodes: join the cluster, pull images, be reached by Session Manager."""
+    """Define the role of the nodes: it joins, pulls images, and is reached by Session Manager."""
     return iam.Role(
         scope,
         construct_id,

@@ -19,10 +19,10 @@ from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
-from irsa_stack.stacks.settings import apply_settings, log_retention, stack_arguments
+from irsa_stack.stacks.settings import apply_settings, function_settings, stack_arguments
 
 ACCOUNTS_A_STACK = 400
-"""Service accounts that one stack holds: 500 resources, less those that all share and the grants."""
+"""Service accounts that one stack holds: 500 resources, less the shared ones and the grants."""
 
 _OUTPUTS_AT_MOST = 150
 
@@ -58,17 +58,20 @@ class ServiceAccountsStack(Stack):
         **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
     ) -> None:
         super().__init__(scope, construct_id, **stack_arguments(settings), **kwargs)
-        functions = FunctionSettings(
-            log_retention=log_retention(settings), role_path=settings.role_path
+        functions = function_settings(
+            self, settings, default_key=None if cluster is None else cluster.log_key
         )
         existing = settings.cluster.existing
         vpc_id: str | None
+        oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:
             connection, oidc_provider = cluster.connection, cluster.oidc_provider
             vpc_id = cluster.vpc.vpc_id
         elif existing is not None:
             connection = _existing_connection(self, existing)
-            oidc_provider = _existing_provider(self, settings, existing, functions, files, part)
+            oidc_provider = _existing_provider(
+                self, settings, existing, functions=functions, files=files, define=part == 0
+            )
             vpc_id = existing.vpc_id
         else:
             raise ValueError(
@@ -249,12 +252,13 @@ def _existing_provider(
     scope: Construct,
     settings: Environment,
     existing: ExistingCluster,
+    *,
     functions: FunctionSettings,
     files: Path | None,
-    part: int,
+    define: bool,
 ) -> iam.IOpenIdConnectProvider:
     """Import the cluster's provider; the first part defines it if IAM has none yet."""
-    if part or not existing.create_oidc_provider:
+    if not define or not existing.create_oidc_provider:
         return EksOidcProvider.from_issuer_url(scope, "OidcProvider", existing.issuer_url)
     return EksOidcProvider(
         scope,

@@ -14,6 +14,7 @@ from typing import Self
 
 from irsa_stack.instance_metadata import METADATA_IPV4, METADATA_IPV6
 from tests.netfilter.metadata_service import (
+    PATIENCE,
     Attempt,
     MetadataService,
     Quiet,
@@ -39,12 +40,12 @@ _UNITS = {
     # https://github.com/awslabs/amazon-eks-ami/tree/main/templates/al2023/runtime
     "cloud-final.service": """
         [Unit]
-        ConditionPathExists=/user-data
+        ConditionDirectoryNotEmpty=/scripts
         [Service]
         Type=oneshot
         Environment=PATH=/repository:/usr/sbin:/usr/bin
-        ExecStart=-/bin/bash /user-data
-        ExecStartPost=/bin/mv /user-data /user-data.done
+        ExecStart=-/usr/bin/run-parts /scripts
+        ExecStartPost=/bin/mv /scripts /scripts-done
         StandardOutput=append:/cloud-init-output.log
         StandardError=inherit
         """,
@@ -103,6 +104,7 @@ class EksNode:
         self._await_links()
         self._machine: subprocess.Popen[bytes] | None = None
         self._name = f"irsa-stack-{secrets.token_hex(6)}"
+        self._cgroups = cgroup_directories(self._name)
         self.root = directory / self._name
         self._install()
 
@@ -124,21 +126,27 @@ class EksNode:
         for name in ("booted", "kubelet-saw"):
             (self.root / name).unlink(missing_ok=True)
         if user_data is not None:
-            (self.root / "user-data").write_text(shell_part(user_data))
+            for number, script in enumerate(shell_parts(user_data), start=1):
+                self._executable(f"scripts/part-{number:03}", script)
         if repository:
             self._executable("repository/yum", _IPTABLES_SERVICES)
         self._machine = self.host.call(self._start)
-        deadline = time.monotonic() + 30
-        while not (self.root / "booted").exists():
-            assert self._machine.poll() is None, f"systemd ended with {self._machine.returncode}"
-            assert time.monotonic() < deadline, "the machine did not boot within 30 s"
-            time.sleep(0.02)
+        self.wait_for("booted")
 
     def reboot(self) -> None:
         """Stop the machine, forget what its kernel held, start it again."""
         self._power_off()
         self.host.run("nft", "flush", "ruleset")
         self.boot()
+
+    def wait_for(self, name: str) -> None:
+        """Wait until the running machine has written a file."""
+        assert self._machine is not None
+        deadline = time.monotonic() + 30
+        while not (self.root / name).exists():
+            assert self._machine.poll() is None, f"systemd ended with {self._machine.returncode}"
+            assert time.monotonic() < deadline, f"the machine wrote no /{name} within 30 s"
+            time.sleep(0.02)
 
     @property
     def kubelet_saw(self) -> str | None:
@@ -148,7 +156,7 @@ class EksNode:
         except FileNotFoundError:
             return None
 
-    def attempts(self) -> Mapping[tuple[str, str, str], Attempt]:
+    def attempts(self, patience: float = PATIENCE) -> Mapping[tuple[str, str, str], Attempt]:
         """Try to take the node's credentials from everywhere, by place, address and version."""
         tries = [
             (place, address, version)
@@ -158,7 +166,10 @@ class EksNode:
         ]
         with ThreadPoolExecutor(max_workers=len(tries)) as pool:
             done = pool.map(
-                lambda it: take_credentials(self.pods.get(it[0], self.host), it[1], it[2]), tries
+                lambda it: take_credentials(
+                    self.pods.get(it[0], self.host), it[1], it[2], patience
+                ),
+                tries,
             )
             return dict(zip(tries, done, strict=True))
 
@@ -172,12 +183,16 @@ class EksNode:
 
     def _link(self) -> None:
         """Join the namespaces as the VPC CNI does: a route to each pod, a static neighbour back."""
-        self.host.ip(f"link add eth0 type veth peer name vpc netns {self._outside.path}")
+        node, vpc = "02:00:00:00:00:01", "02:00:00:00:00:02"
+        peer = f"peer name vpc address {vpc} netns {self._outside.path}"
+        self.host.ip(f"link add eth0 address {node} type veth {peer}")
         self._outside.ip(
             *(f"address add {address} dev lo" for address in (*METADATA, DNS)),
             "address add 10.99.0.1/24 dev vpc",
             "address add fd99::1/64 dev vpc nodad",
             "link set vpc up",
+            # Neighbours that need no discovery: its first question can get lost for a second.
+            *(f"neighbour add {it} lladdr {node} dev vpc" for it in ("10.99.0.2", "fd99::2")),
             "route add 10.98.0.0/24 via 10.99.0.2",
             "route add fd98::/64 via fd99::2",
         )
@@ -185,6 +200,7 @@ class EksNode:
             "address add 10.99.0.2/24 dev eth0",
             "address add fd99::2/64 dev eth0 nodad",
             "link set eth0 up",
+            *(f"neighbour add {it} lladdr {vpc} dev eth0" for it in ("10.99.0.1", "fd99::1")),
             *(f"route add {address} via 10.99.0.1" for address in (METADATA_IPV4, DNS)),
             f"route add {METADATA_IPV6} via fd99::1",
             *(f"address add {address} dev lo" for address in POD_IDENTITY),
@@ -226,12 +242,12 @@ class EksNode:
         The kernel brings links up in batches, up to a second late.
         """
         deadline = time.monotonic() + 20
-        while not all(attempt.outcome == "open" for attempt in self.attempts().values()):
+        while not all(attempt.outcome == "open" for attempt in self.attempts(0.2).values()):
             assert time.monotonic() < deadline, "the lab's own links did not come up within 20 s"
 
     def _install(self) -> None:
         """Lay out a root file system whose /usr is this machine's."""
-        for name in ("etc/systemd/system", "etc/sysconfig", "repository", "usr", "var", "tmp"):
+        for name in ("etc/systemd/system", "etc/sysconfig", "repository", "scripts", "usr", "var"):
             (self.root / name).mkdir(parents=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             (self.root / name).symlink_to(f"usr/{name}")
@@ -246,15 +262,20 @@ class EksNode:
         (self.root / path).chmod(0o755)
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        self._cgroups[0].mkdir()
         return subprocess.Popen(
             [
+                # A cgroup of its own: machines that share one stop each other's services.
+                *("sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', self._cgroups[0]),
+                # Not even a killed test run leaves a machine running.
+                *("setpriv", "--pdeathsig=KILL"),
+                *("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"),
                 "systemd-nspawn",
                 "--quiet",
                 f"--directory={self.root}",
                 f"--machine={self._name}",
                 "--bind-ro=/usr",
                 "--bind-ro=/etc/alternatives",
-                f"--network-namespace-path={self.host.path}",
                 "--capability=CAP_NET_ADMIN",
                 "--register=no",
                 "--keep-unit",
@@ -266,34 +287,49 @@ class EksNode:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
         )
 
     def _power_off(self) -> None:
+        """Cut the power: nothing gets to run at shutdown."""
         if self._machine is None:
             return
-        self._machine.terminate()
-        try:
-            self._machine.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._machine.kill()
-            self._machine.wait(timeout=10)
+        (self._cgroups[0] / "cgroup.kill").write_text("1")
+        self._machine.wait(timeout=10)
         self._machine = None
+        deadline = time.monotonic() + 10
+        while "populated 1" in (self._cgroups[0] / "cgroup.events").read_text():
+            assert time.monotonic() < deadline, "the machine did not end within 10 s"
+            time.sleep(0.02)
+        for cgroup in self._cgroups:
+            for directory, _, _ in os.walk(cgroup, topdown=False):
+                Path(directory).rmdir()
         # systemd-nspawn leaves it behind where /run is no tmpfs.
         propagated = Path("/run/systemd/nspawn/propagate", self._name)
         if propagated.exists():
             propagated.rmdir()
 
 
-def shell_part(user_data: str) -> str:
-    """Return the script in *user_data*, found as cloud-init finds it."""
-    scripts = [
-        part.get_payload()
+def shell_parts(user_data: str) -> list[str]:
+    """Return the scripts in *user_data*, found as cloud-init finds them."""
+    return [
+        str(part.get_payload())
         for part in email.message_from_string(user_data).walk()
         if part.get_content_type() == "text/x-shellscript"
     ]
-    assert len(scripts) == 1
-    assert isinstance(scripts[0], str)
-    return scripts[0]
+
+
+def cgroup_directories(name: str) -> list[Path]:
+    """Return where cgroup *name* of this process is: in version 2, and in those that mirror it."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    cgroups = Path("/proc/self/cgroup").read_text().splitlines()
+    path = next(line.removeprefix("0::/") for line in cgroups if line.startswith("0::"))
+    return [
+        Path(fields[1], path, name)
+        for kind in ("cgroup2", "cgroup")
+        for fields in mounts
+        if fields[2] == kind
+    ]
 
 
 def missing_tools() -> list[str]:

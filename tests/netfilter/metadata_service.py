@@ -13,7 +13,7 @@ from tests.netfilter.network_namespace import NetworkNamespace
 
 CREDENTIALS = "/latest/meta-data/iam/security-credentials/"
 PATIENCE = 1.0
-"""Seconds that the client waits. An answer takes a millisecond here."""
+"""Seconds that a client waits. An answer takes a few milliseconds here."""
 
 
 class WebServer(ThreadingHTTPServer):
@@ -53,9 +53,8 @@ class MetadataService:
                 self.answer(200, "token")
 
             def do_GET(self) -> None:
-                if self.headers["X-aws-ec2-metadata-token"] == "token":
-                    self.answer(200, "node-role")
-                elif service.http_tokens == "optional":
+                token = self.headers["X-aws-ec2-metadata-token"]
+                if token == "token" or service.http_tokens == "optional":
                     self.answer(200, "node-role")
                 else:
                     self.answer(401, "")
@@ -98,29 +97,31 @@ class Attempt:
     seconds: float
 
 
-def take_credentials(namespace: NetworkNamespace, address: str, version: str) -> Attempt:
+def take_credentials(
+    namespace: NetworkNamespace, address: str, version: str, patience: float
+) -> Attempt:
     """Ask as a pod's SDK would, with metadata version `v1` or `v2`."""
     started = time.monotonic()
-    outcome = _outcome(namespace, address, version)
+    outcome = _outcome(namespace, address, version, patience)
     return Attempt(outcome, time.monotonic() - started)
 
 
 def reaches(namespace: NetworkNamespace, address: str) -> bool:
     """Whether anything answers at port 80 of *address*."""
     try:
-        return _ask(namespace, address, "GET", "/", {})[0] == 200
+        return _ask(namespace, address, ("GET", "/", {}), PATIENCE)[0] == 200
     except OSError:
         return False
 
 
-def _outcome(namespace: NetworkNamespace, address: str, version: str) -> str:
+def _outcome(namespace: NetworkNamespace, address: str, version: str, patience: float) -> str:
     try:
         headers = {}
         if version == "v2":
             lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-            _, token = _ask(namespace, address, "PUT", "/latest/api/token", lifetime)
+            _, token = _ask(namespace, address, ("PUT", "/latest/api/token", lifetime), patience)
             headers = {"X-aws-ec2-metadata-token": token}
-        status, body = _ask(namespace, address, "GET", CREDENTIALS, headers)
+        status, body = _ask(namespace, address, ("GET", CREDENTIALS, headers), patience)
     except TimeoutError:
         return "silence"
     except ConnectionError:
@@ -129,14 +130,18 @@ def _outcome(namespace: NetworkNamespace, address: str, version: str) -> str:
 
 
 def _ask(
-    namespace: NetworkNamespace, address: str, method: str, path: str, headers: dict[str, str]
+    namespace: NetworkNamespace,
+    address: str,
+    request: tuple[str, str, dict[str, str]],
+    patience: float,
 ) -> tuple[int, str]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     connection = http.client.HTTPConnection(address)
     connection.sock = namespace.call(socket.socket, family, socket.SOCK_STREAM)
     try:
-        connection.sock.settimeout(PATIENCE)
+        connection.sock.settimeout(patience)
         connection.sock.connect((address, 80))
+        method, path, headers = request
         connection.request(method, path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read().decode()

@@ -1,4 +1,4 @@
-"""Network namespaces that have no name: they end with the process that made them, however it ends."""
+"""Network namespaces without a name, which end with the process that made them."""
 
 import ctypes
 import os

@@ -1,0 +1,35 @@
+"""Move the VPC CNI of an existing cluster to a role of its own, and nothing else."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from irsa_stack import AwsNodeRebinding, ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+
+ISSUER_URL = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+
+app = cdk.App()
+stack = cdk.Stack(app, "OrdersAwsNode")
+
+accounts = IrsaServiceAccounts(
+    stack,
+    "ServiceAccounts",
+    cluster=ClusterConnection.from_attributes(
+        cluster_name="orders-prod",
+        endpoint="https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com",
+        certificate_authority_data="LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+        kubernetes_version="1.36",
+    ),
+    oidc_provider=EksOidcProvider.from_issuer_url(stack, "OidcProvider", ISSUER_URL),
+)
+rebinding = AwsNodeRebinding(
+    stack,
+    "AwsNode",
+    service_accounts=accounts,
+    node_roles=[iam.Role.from_role_name(stack, "Nodes", "orders-prod-nodes")],
+)
+
+cdk.CfnOutput(stack, "NodesChecked", value=rebinding.nodes_checked)
+cdk.CfnOutput(stack, "RoleSeen", value=rebinding.role_seen)
+cdk.CfnOutput(stack, "DetachedFrom", value=rebinding.detached_from)
+
+app.synth()

@@ -1,0 +1,43 @@
+"""Our constructs beside a cluster of the older `aws_eks` module."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_eks as eks
+from aws_cdk.lambda_layer_kubectl_v36 import KubectlV36Layer
+
+from irsa_stack import EksOidcProvider, IrsaServiceAccounts
+
+app = cdk.App()
+stack = cdk.Stack(app, "OlderModule")
+
+layer = KubectlV36Layer(stack, "Kubectl")
+cluster = eks.Cluster(
+    stack,
+    "Cluster",
+    version=eks.KubernetesVersion.of("1.36"),
+    kubectl_layer=layer,
+    authentication_mode=eks.AuthenticationMode.API_AND_CONFIG_MAP,
+)
+provider = EksOidcProvider(
+    stack, "OidcProvider", issuer_url=cluster.cluster_open_id_connect_issuer_url
+)
+accounts = IrsaServiceAccounts(
+    stack, "ServiceAccounts", cluster=cluster, oidc_provider=provider, kubectl_layer=layer
+)
+api = accounts.add("Api", namespace="default", name="api")
+
+# A workload of the same stack waits until its account has the role.
+workload = cluster.add_manifest(
+    "Workload",
+    {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "api", "namespace": "default"},
+        "spec": {
+            "serviceAccountName": "api",
+            "containers": [{"name": "api", "image": "public.ecr.aws/docker/library/busybox"}],
+        },
+    },
+)
+workload.node.add_dependency(api.binding)
+
+app.synth()

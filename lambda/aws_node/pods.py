@@ -32,24 +32,16 @@ def nodes_of(pods: Iterable[Object]) -> set[str]:
 
 def role_of(pod: Object) -> str | None:
     """The role that the pod's CNI container assumes, None when it has no web identity."""
-    environment = {
-        variable["name"]: variable.get("value", "")
-        for container in pod["spec"]["containers"]
-        if container["name"] == _CONTAINER
-        for variable in container.get("env") or ()
-    }
-    if not environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-        return None
-    return environment.get("AWS_ROLE_ARN") or None
+    role, token_file = _web_identity(pod)
+    return role if role and token_file else None
 
 
 def faults_of(pods: list[Object], daemon_set: Object, role_arn: str) -> str:
     """What keeps aws-node from running on the role on every node, in words; empty when nothing."""
     faults = [
-        f"pod {pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')} has "
-        f"AWS_ROLE_ARN={role!r}"
+        f"pod {pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')} has {found}"
         for pod in pods
-        if (role := role_of(pod)) != role_arn
+        if (found := _web_identity(pod))[0] != role_arn or not found[1]
     ]
     desired = daemon_set["status"].get("desiredNumberScheduled", 0)
     if len(nodes_of(pods)) < desired:
@@ -58,7 +50,17 @@ def faults_of(pods: list[Object], daemon_set: Object, role_arn: str) -> str:
         return ""
     more = f", and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
     return (
-        f"every pod of aws-node must have AWS_ROLE_ARN={role_arn!r} and "
-        f"AWS_WEB_IDENTITY_TOKEN_FILE, got {', '.join(faults[:_TOLD])}{more}; see whether the pod "
+        f"every pod of aws-node must have (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE) of "
+        f"{role_arn}, got {', '.join(faults[:_TOLD])}{more}; see whether the pod "
         "identity webhook runs, and whether the DaemonSet sets these variables itself"
     )
+
+
+def _web_identity(pod: Object) -> tuple[str | None, str | None]:
+    environment = {
+        variable["name"]: variable.get("value")
+        for container in pod["spec"]["containers"]
+        if container["name"] == _CONTAINER
+        for variable in container.get("env") or ()
+    }
+    return environment.get("AWS_ROLE_ARN"), environment.get("AWS_WEB_IDENTITY_TOKEN_FILE")

@@ -107,8 +107,12 @@ class Rebinding:
             self._give_back(account, daemon_set, previous)
         self._accounts.bring(KEY, None, previous.binding, self._api.get(ACCOUNT))
         account = self._api.get(ACCOUNT)
-        role = keys_of(account)["annotations"].get(ROLE_ANNOTATION) if account else None
-        if daemon_set and restart.template_role(daemon_set) not in (None, role):
+        if account is None or daemon_set is None:
+            # Without its account no pod of aws-node could be made again: those that run, stay.
+            log("gone", level="WARNING", account=account is None, daemon_set=daemon_set is None)
+            return
+        role = keys_of(account)["annotations"].get(ROLE_ANNOTATION)
+        if restart.template_role(daemon_set) not in (None, role):
             self._restart(role, previous.rollout_seconds)
 
     def _bind(self, plan: Plan, previous: Plan | None) -> Outcome:

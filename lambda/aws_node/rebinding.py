@@ -126,10 +126,12 @@ class Rebinding:
         before = previous.binding if previous else None
         self._accounts.bring(KEY, plan.binding, before, account)
         account = self._api.get(ACCOUNT)
-        role = keys_of(account)["annotations"].get(ROLE_ANNOTATION, "") if account else ""
-        if account is None or role != plan.role_arn:
+        if account is None:
+            return Outcome(0, "none", ())
+        role = keys_of(account)["annotations"].get(ROLE_ANNOTATION, "none")
+        if role != plan.role_arn:
             log("left alone", level="WARNING", account=KEY, role=role)
-            return Outcome(0, role or "none", ())
+            return Outcome(0, role, tuple(sorted(_journal(account))))
 
         self._step = "restart aws-node"
         if restart.template_role(daemon_set) != plan.role_arn:

@@ -66,7 +66,7 @@ class ServiceAccountsStack(Stack):
         oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:
             connection, oidc_provider = cluster.connection, cluster.oidc_provider
-            vpc_id = cluster.vpc.vpc_id
+            vpc_id = cluster.exported_vpc_id
         elif existing is not None:
             connection = _existing_connection(self, existing)
             oidc_provider = _existing_provider(

@@ -83,5 +83,7 @@ requirements: install ## compile and pin requirements*.txt from pyproject.toml
 docs: .venv-docs/.installed ## the documentation as pages, in site/, with strict links
 	.venv-docs/bin/mkdocs build --quiet
 
+include tests/netfilter/netfilter.mk
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-docs node_modules cdk.out dist build site .pytest_cache .mypy_cache .ruff_cache

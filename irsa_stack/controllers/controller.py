@@ -114,10 +114,20 @@ class Controller(Construct):
         return iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref)
 
 
-def place_of(service_accounts: IrsaServiceAccounts, *, region: str | None = None) -> Place:
+def place_of(
+    service_accounts: IrsaServiceAccounts,
+    *,
+    region: str | None = None,
+    vpc_owner: str | None = None,
+) -> Place:
     """Return where the cluster of *service_accounts* is: by default, where its roles are."""
     stack = Stack.of(service_accounts)
-    return Place(partition=Aws.PARTITION, region=region or stack.region, account=stack.account)
+    return Place(
+        partition=Aws.PARTITION,
+        region=region or stack.region,
+        account=stack.account,
+        vpc_owner=vpc_owner,
+    )
 
 
 def name_of_cluster(service_accounts: IrsaServiceAccounts, cluster_name: str | None) -> str:

@@ -22,6 +22,7 @@ from irsa_stack.controllers.policies.statements import (
     cluster_name_faults,
     document,
     vpc_id_faults,
+    vpc_owner_faults,
 )
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.deploy_time import is_deploy_time
@@ -112,6 +113,7 @@ def policy_documents(
         [
             *cluster_name_faults(cluster_name),
             *vpc_id_faults(vpc_id),
+            *vpc_owner_faults(place.vpc_owner),
             *_target_groups_faults(target_groups),
         ]
     )

@@ -361,8 +361,9 @@ def test_the_linter_finds_nothing(name, synthesised):
             json.dumps(template),
             config=ManualArgs(
                 regions=[WHERE[name][0].region],
-                # The CDK states its own dependencies twice: once by reference, once by DependsOn.
-                ignore_checks=["W3005"],
+                # W3005: the CDK states its own dependencies twice, by reference and by DependsOn.
+                # W6001: the chart values in our outputs name the cluster and VPC of another stack.
+                ignore_checks=["W3005", "W6001"],
             ),
         )
         assert found == [], stack

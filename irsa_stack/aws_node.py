@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Aws, CfnResource, CustomResource, Duration
+from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
@@ -20,6 +20,7 @@ from irsa_stack.service_accounts import (
     define_access_entry,
     role_tags,
 )
+from irsa_stack.taggable_resource import TaggableResource
 
 AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
 IPV4_POLICY = "AmazonEKS_CNI_Policy"
@@ -225,10 +226,10 @@ class AwsNodeAddon(Construct):
             tags=role_tags(AWS_NODE, cluster.cluster_name),
         )
         """The role of `aws-node`."""
-        self.binding: IConstruct = CfnResource(
+        self.binding: IConstruct = TaggableResource(
             self,
             "Resource",
-            type="AWS::EKS::Addon",
+            resource_type="AWS::EKS::Addon",
             properties={
                 "AddonName": "vpc-cni",
                 "ClusterName": cluster.cluster_name,

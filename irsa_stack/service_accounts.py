@@ -10,7 +10,6 @@ from typing import Any
 import jsii
 from aws_cdk import (
     Aws,
-    CfnResource,
     CustomResource,
     Duration,
     IStableAnyProducer,
@@ -39,6 +38,7 @@ from irsa_stack.service_account_manifest import (
     token_expiration_faults,
     webhook_annotations,
 )
+from irsa_stack.taggable_resource import TaggableResource
 from irsa_stack.trust import STS_AUDIENCE
 
 BATCH_BYTES = 100_000
@@ -499,15 +499,12 @@ def define_access_entry(
     cluster: ClusterConnection,
     principal_arn: str,
     policies: Any,  # noqa: ANN401 (a list, or one produced at synth)
-) -> CfnResource:
-    """Define who a function is to the cluster's API server.
-
-    By resource type and not by class: `aws_eks` costs a quarter of a second to import.
-    """
-    return CfnResource(
+) -> TaggableResource:
+    """Define who a function is to the cluster's API server."""
+    return TaggableResource(
         scope,
         construct_id,
-        type="AWS::EKS::AccessEntry",
+        resource_type="AWS::EKS::AccessEntry",
         properties={
             "ClusterName": cluster.cluster_name,
             "PrincipalArn": principal_arn,

@@ -31,12 +31,14 @@ COMMON_MANIFEST: Mapping[str, Any] = {
     "apiVersion": "v1",
     "kind": "ServiceAccount",
     "metadata": {
+        "name": "<name>",
+        "namespace": "<namespace>",
         "labels": MANAGED_BY_LABEL,
-        "annotations": {REGIONAL_STS_ANNOTATION: "true"},
+        "annotations": {ROLE_ARN_ANNOTATION: "<role>", REGIONAL_STS_ANNOTATION: "true"},
     },
 }
-"""The manifest of every account of which nothing special is asked, less what is the account's own:
-name, namespace and role."""
+"""The manifest of every account of which nothing special is asked. What is the account's own stands
+beside it, as `<namespace>/<name>` and the role: a thousand accounts fit a template."""
 
 TOKEN_EXPIRATION_SECONDS = (600, 86_400)
 ANNOTATIONS_BYTES = 256 * 1024

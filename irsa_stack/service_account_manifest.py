@@ -27,6 +27,8 @@ OWN_ANNOTATIONS = frozenset(
 MANAGED_BY_LABEL = {"app.kubernetes.io/managed-by": "irsa-stack"}
 OWNER_ANNOTATION = "irsa-stack/owner"
 
+ROLE_PLACEHOLDER = "<role>"
+
 COMMON_MANIFEST: Mapping[str, Any] = {
     "apiVersion": "v1",
     "kind": "ServiceAccount",
@@ -34,7 +36,7 @@ COMMON_MANIFEST: Mapping[str, Any] = {
         "name": "<name>",
         "namespace": "<namespace>",
         "labels": MANAGED_BY_LABEL,
-        "annotations": {ROLE_ARN_ANNOTATION: "<role>", REGIONAL_STS_ANNOTATION: "true"},
+        "annotations": {ROLE_ARN_ANNOTATION: ROLE_PLACEHOLDER, REGIONAL_STS_ANNOTATION: "true"},
     },
 }
 """The manifest of every account of which nothing special is asked. What is the account's own stands

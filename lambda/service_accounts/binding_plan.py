@@ -1,0 +1,324 @@
+"""What to do with one service account: (asked for, asked for before, found) -> step. Pure.
+
+Whose an object is, is written on it. The annotation `irsa-stack/owner` names the custom resource
+that binds it; the label `app.kubernetes.io/managed-by: irsa-stack` says beside it that we made the
+object. Only an object with both is ever deleted. An object that another custom resource of the same
+stack bound may be taken over: accounts move when a batch is split. The annotation `irsa-stack/undo`
+keeps what a take-over or `Force` replaced, until that other resource lets go or we do.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kubernetes_api.connection import FIELD_MANAGER
+from kubernetes_api.shared_keys import (
+    SECTIONS,
+    applied_keys,
+    conflicts,
+    difference,
+    guarded,
+    has_foreign_manager,
+    inverse,
+    is_managed_by_us,
+    keys_of,
+    managers_of,
+    still_ours,
+    undone,
+)
+from service_accounts.bindings import ADOPT, CREATE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kubernetes_api.shared_keys import Keys, Object
+    from service_accounts.bindings import Binding
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OWNER = "irsa-stack/owner"
+UNDO = "irsa-stack/undo"
+
+
+class Verb(enum.Enum):
+    """What a step does to the object."""
+
+    CREATE = "create"
+    APPLY = "apply"  # server-side apply: somebody else's object, our keys
+    PATCH = "patch"  # merge patch, guarded by the version that was read
+    DELETE = "delete"
+    NOTHING = "nothing"
+    LEAVE = "leave"  # not as asked for, and not ours to change: told, no failure
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step on one object."""
+
+    verb: Verb
+    body: Mapping[str, Any] = field(default_factory=dict)
+    force: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The custom resource for which we act."""
+
+    stack_id: str
+    logical_id: str
+
+    @property
+    def mark(self) -> str:
+        """The value of the owner annotation."""
+        return f"{self.stack_id}#{self.logical_id}"
+
+    def holds(self, thing: Object) -> bool:
+        """Whether the object is bound by this resource."""
+        return _mark(thing) == self.mark
+
+    def shares(self, thing: Object) -> bool:
+        """Whether the object is bound by this resource or another one of its stack."""
+        return _mark(thing).rpartition("#")[0] == self.stack_id
+
+    def made(self, thing: Object) -> bool:
+        """Whether this stack made the object, and nobody has taken it over since."""
+        return self.shares(thing) and keys_of(thing)["labels"].get(MANAGED_BY) == FIELD_MANAGER
+
+
+_NOTHING = Step(Verb.NOTHING)
+
+
+def decide(
+    wanted: Binding | None, previous: Binding | None, found: Object | None, owner: Owner
+) -> Step:
+    """The step that brings an account from what is found to what is asked for.
+
+    A binding that the event does not change is never refused: somebody may have changed the object
+    since, and refusing would fail the rollback of an unrelated change as well.
+
+    Args:
+        wanted: The binding asked for, None when it is to go.
+        previous: The binding asked for before, None when there was none.
+        found: The object, None when there is none.
+        owner: The custom resource for which we act.
+    """
+    if wanted is None:
+        return _release(previous, found, owner) if previous and found else _NOTHING
+    if found is None:
+        return _without_object(wanted, previous, owner)
+    if wanted.ownership == CREATE and not owner.made(found):
+        return _no(
+            wanted == previous,
+            f"{wanted.key} must not exist before, got a service account {_provenance(found)}; "
+            f"bind it with Ownership.ADOPT, which leaves it to whom it belongs",
+        )
+    keys = wanted.keys
+    keys["annotations"][OWNER] = owner.mark
+    disputed = conflicts(found, keys) if wanted.ownership == ADOPT else []
+    # Another resource of our stack is not another owner.
+    disputed = [d for d in disputed if not (d[1] == OWNER and owner.shares(found))]
+    if not wanted.force and (disputed or _bound_by_another_stack(found, owner)):
+        return _no(wanted == previous, _dispute(wanted, found, disputed))
+    if owner.made(found):
+        return _patch_of_ours(wanted, previous, found, owner)
+    return _application(wanted, found, owner, disputed)
+
+
+def undo(before: Object | None, after: Object | None, now: Object | None) -> Step:
+    """The step that undoes a step of ours, as far as the object is still what we made of it.
+
+    Args:
+        before: The object before our step, None when there was none.
+        after: The object after our step, None when we deleted it.
+        now: The object as it is now.
+    """
+    if after is None:
+        return Step(Verb.CREATE, _copy(before)) if before and now is None else _NOTHING
+    if now is None or now["metadata"]["uid"] != after["metadata"]["uid"]:
+        return _NOTHING
+    if before is None:
+        unchanged = keys_of(now)["annotations"].get(OWNER) == keys_of(after)["annotations"][OWNER]
+        return _deletion(now) if unchanged else _NOTHING
+    change = undone(before, after, now)
+    return Step(Verb.PATCH, guarded(now, change)) if change else _NOTHING
+
+
+def new_object(binding: Binding, owner: Owner) -> dict[str, Any]:
+    """The service account as we make it, with our marks."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": binding.name,
+            "namespace": binding.namespace,
+            "labels": {**binding.labels, MANAGED_BY: FIELD_MANAGER},
+            "annotations": {**binding.annotations, OWNER: owner.mark},
+        },
+    }
+
+
+def _without_object(wanted: Binding, previous: Binding | None, owner: Owner) -> Step:
+    if wanted.ownership == CREATE:
+        return Step(Verb.CREATE, new_object(wanted, owner))
+    return _no(
+        previous is not None,
+        f"{wanted.key} must exist to be adopted, got nothing; deploy what makes it first, or use "
+        "Ownership.CREATE",
+    )
+
+
+def _patch_of_ours(wanted: Binding, previous: Binding | None, found: Object, owner: Owner) -> Step:
+    target = new_object(wanted, owner)
+    asked: dict[str, dict[str, str | None]] = {s: {**keys} for s, keys in keys_of(target).items()}
+    written = previous.keys if previous else {section: {} for section in SECTIONS}
+    for section, keys in keys_of(found).items():
+        for key, value in keys.items():
+            ours = is_managed_by_us(found, section, key) or written[section].get(key) == value
+            stale = key not in asked[section] and key != UNDO
+            if ours and stale and not has_foreign_manager(found, section, key):
+                asked[section][key] = None
+    change = difference(found, asked)
+    if not change:
+        return _NOTHING
+    if not owner.holds(found):
+        change["annotations"][UNDO] = _journal(found, change)
+    return Step(Verb.PATCH, guarded(found, change))
+
+
+def _application(
+    wanted: Binding, found: Object, owner: Owner, disputed: list[tuple[str, str]]
+) -> Step:
+    keys = wanted.keys
+    keys["annotations"][OWNER] = owner.mark
+    undo_journal = keys_of(found)["annotations"].get(UNDO)
+    replaced: dict[str, dict[str, str | None]] = {}
+    if _mark(found) and not owner.holds(found):
+        replaced = difference(found, keys)
+    for section, key in disputed:
+        replaced.setdefault(section, {})[key] = None
+    if replaced:
+        undo_journal = _journal(found, replaced)
+    if undo_journal:
+        keys["annotations"][UNDO] = undo_journal
+    owned = {(section, key) for section, values in keys.items() for key in values}
+    stale = applied_keys(found) - owned
+    unowned = any(not is_managed_by_us(found, section, key) for section, key in owned)
+    changes = difference(found, keys)
+    if not (changes or stale or unowned):
+        return _NOTHING
+    # What we once wrote with a patch has another manager in Kubernetes' eyes: us, by another verb.
+    own_patch = any(
+        (FIELD_MANAGER, "Update") in managers_of(found, section, key)
+        for section, values in changes.items()
+        for key in values
+    )
+    force = bool(disputed) or own_patch
+    guard = {"uid": found["metadata"]["uid"]}
+    if force:
+        guard["resourceVersion"] = found["metadata"]["resourceVersion"]
+    metadata = {"name": wanted.name, "namespace": wanted.namespace, **guard, **keys}
+    body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    return Step(Verb.APPLY, body, force=force)
+
+
+def _release(previous: Binding, found: Object, owner: Owner) -> Step:
+    journal = _read_journal(found)
+    taken_from = (journal.get("annotations") or {}).get(OWNER) or ""
+    if owner.shares(found) and not owner.holds(found):
+        # The other resource has it for good now: it need not give it back.
+        if taken_from == owner.mark:
+            return Step(Verb.PATCH, guarded(found, {"annotations": {UNDO: None}}))
+        return Step(Verb.LEAVE, reason=f"{previous.key} is bound by {_mark(found)} now")
+    if _mark(found) and not owner.holds(found):
+        return Step(Verb.LEAVE, reason=f"{previous.key} belongs to {_mark(found)}")
+    if owner.holds(found) and taken_from:
+        return Step(Verb.PATCH, guarded(found, _with_annotations(journal, {UNDO: None})))
+    if owner.made(found) and previous.ownership == CREATE:
+        return _deletion(found)
+    ours = still_ours(found, previous.keys, unmanaged=owner.holds(found))
+    back: dict[str, dict[str, str | None]] = {
+        section: {key: (journal.get(section) or {}).get(key) for key in keys}
+        for section, keys in ours.items()
+    }
+    if owner.holds(found):
+        back = _with_annotations(back, {OWNER: None, UNDO: None})
+        if owner.made(found):
+            back["labels"][MANAGED_BY] = None
+    change = difference(found, back)
+    return Step(Verb.PATCH, guarded(found, change)) if change else _NOTHING
+
+
+def _no(tolerated: bool, reason: str) -> Step:  # noqa: FBT001 - one word at three places
+    return Step(Verb.LEAVE if tolerated else Verb.REFUSE, reason=reason)
+
+
+def _deletion(found: Object) -> Step:
+    metadata = found["metadata"]
+    guard = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    return Step(Verb.DELETE, guard)
+
+
+def _copy(thing: Object) -> dict[str, Any]:
+    metadata = {"name": thing["metadata"]["name"], "namespace": thing["metadata"]["namespace"]}
+    rest = {k: v for k, v in thing.items() if k not in ("metadata", "secrets")}
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        **rest,
+        "metadata": {**metadata, **keys_of(thing)},
+    }
+
+
+def _with_annotations(
+    change: Keys, annotations: Mapping[str, str | None]
+) -> dict[str, dict[str, str | None]]:
+    every = {section: dict(keys) for section, keys in change.items()}
+    return {**every, "annotations": {**every.get("annotations", {}), **annotations}}
+
+
+def _mark(thing: Object) -> str:
+    return keys_of(thing)["annotations"].get(OWNER, "")
+
+
+def _bound_by_another_stack(found: Object, owner: Owner) -> bool:
+    return bool(_mark(found)) and not owner.shares(found)
+
+
+def _journal(found: Object, change: Keys) -> str:
+    return json.dumps(inverse(found, change), sort_keys=True, separators=(",", ":"))
+
+
+def _read_journal(found: Object) -> dict[str, dict[str, str | None]]:
+    try:
+        journal = json.loads(keys_of(found)["annotations"].get(UNDO, "{}"))
+    except ValueError:
+        return {}
+    return journal if isinstance(journal, dict) else {}
+
+
+def _provenance(found: Object) -> str:
+    if _mark(found):
+        return f"bound by {_mark(found)}"
+    manager = keys_of(found)["labels"].get(MANAGED_BY)
+    if manager:
+        return f"managed by {manager}"
+    writers = sorted({e["manager"] for e in found["metadata"].get("managedFields") or ()})
+    return f"written by {', '.join(writers)}" if writers else "of unknown origin"
+
+
+def _dispute(wanted: Binding, found: Object, disputed: list[tuple[str, str]]) -> str:
+    present = keys_of(found)
+    told = [
+        f"{key}={present[section][key]!r} ("
+        + (", ".join(sorted(m for m, _ in managers_of(found, section, key))) or "unknown")
+        + ")"
+        for section, key in disputed
+    ] or [f"{OWNER}={_mark(found)!r}"]
+    return (
+        f"{wanted.key} must not hold other values, got {', '.join(told)}; remove them there, or "
+        "force to replace them"
+    )

@@ -1,0 +1,164 @@
+"""The workloads that use a service account: restarted when, and only when, its role changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from custom_resource import Failure, log
+from kubernetes_api.deadline_part import DeadlinePart
+from kubernetes_api.restart import await_rollouts, set_template_role, template_role
+from kubernetes_api.rollout import budget_against, rolls_by_itself
+from service_accounts.bindings import ALL_CONSUMERS, KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kubernetes_api.connection import Api
+    from service_accounts.bindings import Binding
+
+# The pod identity webhook learns of a changed account through a watch; a pod that is made before
+# it did gets the old role, or none.
+# https://github.com/aws/amazon-eks-pod-identity-webhook/issues/174
+WEBHOOK_WATCH_SECONDS = 2.0
+_BUDGET_POLL_SECONDS = 5.0
+_KIND_NAMES = {
+    "deployments": "Deployment",
+    "statefulsets": "StatefulSet",
+    "daemonsets": "DaemonSet",
+}
+
+
+@dataclass(frozen=True)
+class _Consumer:
+    path: str
+    workload: dict[str, Any]
+    namespace: str
+    role: str | None
+
+
+class Restarts:
+    """The restarts of one event, remembered so that they can be undone."""
+
+    def __init__(self, api: Api, timeout_seconds: float) -> None:
+        self._api = api
+        self._timeout_seconds = timeout_seconds
+        self._done: list[_Consumer] = []
+
+    def due(self, bindings: Iterable[Binding]) -> list[_Consumer]:
+        """The consumers whose pods were made for another role than their account has now.
+
+        Raises:
+            Failure: Restarting one would break a PodDisruptionBudget whenever it is done.
+        """
+        due = [
+            consumer
+            for consumer in self._consumers(bindings)
+            if template_role(consumer.workload) != consumer.role
+        ]
+        faults = []
+        for consumer in due:
+            broken = budget_against(consumer.workload, self._budgets(consumer), at_best=True)
+            if broken:
+                faults.append(f"{consumer.path} must stay within its budget, got: {broken}")
+        if faults:
+            raise Failure("; ".join(faults) + "; lower maxUnavailable, or run more replicas")
+        return due
+
+    def perform(self, due: list[_Consumer]) -> None:
+        """Restart consumers, each when its PodDisruptionBudgets allow it, and wait for all."""
+        if not due:
+            return
+        deadline = DeadlinePart(self._api.deadline, self._timeout_seconds)
+        deadline.sleep(WEBHOOK_WATCH_SECONDS)
+        for consumer in due:
+            self._await_budget(consumer, deadline)
+            self._restart(consumer)
+        await_rollouts(self._api, [consumer.path for consumer in due], deadline)
+
+    def withdraw(self, binding: Binding, role: str | None) -> None:
+        """Let the consumers of an account that we let go take up what it has now, in their time."""
+        for consumer in self._consumers([binding]):
+            if template_role(consumer.workload) == binding.role_arn:
+                self._restart(_Consumer(consumer.path, consumer.workload, binding.namespace, role))
+
+    def undo(self) -> list[str]:
+        """Put the pod templates back, newest first. Returns what could not be, in words."""
+        problems = []
+        for consumer in reversed(self._done):
+            try:
+                now = self._api.get(consumer.path)
+                if now and template_role(now) == consumer.role:
+                    set_template_role(self._api, consumer.path, template_role(consumer.workload))
+                    log("restart undone", workload=consumer.path)
+            except Failure as failure:
+                problems.append(f"{consumer.path} could not be restarted back: {failure}")
+        self._done.clear()
+        return problems
+
+    def _restart(self, consumer: _Consumer) -> None:
+        reason = rolls_by_itself(consumer.workload)
+        if reason:
+            log("not restarted", level="WARNING", workload=consumer.path, because=reason)
+        self._done.append(consumer)
+        set_template_role(self._api, consumer.path, consumer.role)
+        log("restarting", workload=consumer.path, role=consumer.role)
+
+    def _await_budget(self, consumer: _Consumer, deadline: DeadlinePart) -> None:
+        while True:
+            workload = self._api.get(consumer.path) or consumer.workload
+            broken = budget_against(workload, self._budgets(consumer))
+            if not broken:
+                return
+            log("waiting for a budget", workload=consumer.path, because=broken)
+            try:
+                deadline.sleep(_BUDGET_POLL_SECONDS)
+            except Failure as late:
+                raise Failure(
+                    f"{consumer.path} must stay within its budget, got: {broken}; see why its pods "
+                    "are not ready, or lower maxUnavailable"
+                ) from late
+
+    def _budgets(self, consumer: _Consumer) -> list[dict[str, Any]]:
+        path = f"/apis/policy/v1/namespaces/{consumer.namespace}/poddisruptionbudgets"
+        return list(self._api.list(path))
+
+    def _consumers(self, bindings: Iterable[Binding]) -> Iterator[_Consumer]:
+        workloads: dict[str, dict[str, dict[str, Any]]] = {}
+        for binding in bindings:
+            if not binding.restart:
+                continue
+            if binding.namespace not in workloads:
+                workloads[binding.namespace] = self._workloads(binding.namespace)
+            there = workloads[binding.namespace]
+            for path in _named(binding, there):
+                yield _Consumer(path, there[path], binding.namespace, binding.role_arn)
+
+    def _workloads(self, namespace: str) -> dict[str, dict[str, Any]]:
+        return {
+            f"{collection}/{workload['metadata']['name']}": {**workload, "kind": kind}
+            for resource, kind in _KIND_NAMES.items()
+            for collection in [f"/apis/apps/v1/namespaces/{namespace}/{resource}"]
+            for workload in self._api.list(collection)
+        }
+
+
+def _named(binding: Binding, workloads: dict[str, dict[str, Any]]) -> Iterator[str]:
+    for target in dict.fromkeys(binding.restart):
+        if target == ALL_CONSUMERS:
+            yield from (path for path, w in workloads.items() if _account_of(w) == binding.name)
+            continue
+        kind, _, name = target.partition("/")
+        path = f"/apis/apps/v1/namespaces/{binding.namespace}/{KINDS[kind]}/{name}"
+        if path not in workloads:
+            # Made later, its pods get the role at once.
+            log("nothing to restart yet", workload=path)
+        elif _account_of(workloads[path]) != binding.name:
+            log("uses another account", level="WARNING", workload=path, account=binding.key)
+        else:
+            yield path
+
+
+def _account_of(workload: dict[str, Any]) -> str:
+    pod = workload["spec"]["template"]["spec"]
+    return str(pod.get("serviceAccountName") or pod.get("serviceAccount") or "default")

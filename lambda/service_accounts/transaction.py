@@ -1,0 +1,193 @@
+"""Steps on service accounts and namespaces, remembered so that they can be undone."""
+
+from __future__ import annotations
+
+import http
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from custom_resource import Failure, log
+from kubernetes_api.connection import FIELD_MANAGER, ApiError, Conflict
+from service_accounts.binding_plan import MANAGED_BY, OWNER, Owner, Verb, decide, undo
+from service_accounts.namespace_contents import first_content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kubernetes_api.connection import Api
+    from service_accounts.binding_plan import Step
+    from service_accounts.bindings import Binding
+
+# An object that changes under our hands this often is fought over.
+_READINGS = 6
+_TERMINATING_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class _Change:
+    key: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Transaction:
+    """What one event does to the cluster's service accounts and namespaces."""
+
+    def __init__(self, api: Api, owner: Owner) -> None:
+        self._api = api
+        self._owner = owner
+        self._changes: list[_Change] = []
+        self._namespaces: list[str] = []
+
+    @property
+    def writes(self) -> int:
+        """How many objects were written so far."""
+        return len(self._changes) + len(self._namespaces)
+
+    def found(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The service accounts that exist, read with one list a namespace."""
+        keys = set(keys)
+        return {
+            key: account
+            for namespace in sorted({key.partition("/")[0] for key in keys})
+            for account in self._api.list(_collection(namespace))
+            if (key := f"{namespace}/{account['metadata']['name']}") in keys
+        }
+
+    def bring(
+        self,
+        key: str,
+        wanted: Binding | None,
+        previous: Binding | None,
+        found: dict[str, Any] | None,
+    ) -> Step:
+        """Bring one account to what is asked for; decides anew when it changes meanwhile.
+
+        Raises:
+            Failure: It is refused, by the plan or by Kubernetes.
+        """
+        for reading in range(1, _READINGS + 1):
+            step = decide(wanted, previous, found, self._owner)
+            if step.verb is Verb.REFUSE:
+                raise Failure(step.reason)
+            if step.verb is Verb.LEAVE:
+                log("left alone", level="WARNING", account=key, reason=step.reason)
+            try:
+                self._perform(key, step, found)
+            except ApiError as error:
+                if not _was_outdated(error) or reading == _READINGS:
+                    raise
+                found = self._api.get(_path(key))
+                self._api.deadline.sleep(0.05 * reading)
+            else:
+                return step
+        raise AssertionError  # pragma: no cover - the last reading returns or raises
+
+    def make_namespace(self, name: str) -> None:
+        """Make a namespace that is missing, with our marks; wait for one that is going away."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": name,
+                "labels": {MANAGED_BY: FIELD_MANAGER},
+                "annotations": {OWNER: self._owner.mark},
+            },
+        }
+        while found := self._api.get(_namespace(name)):
+            if "deletionTimestamp" not in found["metadata"]:
+                return
+            log("waiting for the namespace to be gone", namespace=name)
+            self._api.deadline.sleep(_TERMINATING_POLL_SECONDS)
+        try:
+            self._api.create("/api/v1/namespaces", body)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            return
+        log("made", namespace=name)
+        self._namespaces.append(name)
+
+    def remove_namespace(self, name: str) -> None:
+        """Remove a namespace that this stack made, when nothing else is in it."""
+        found = self._api.get(_namespace(name))
+        if found is None or not self._owner.made(found):
+            return
+        content = first_content(self._api, name)
+        if content:
+            log("namespace left alone", level="WARNING", namespace=name, because=content)
+            return
+        metadata = found["metadata"]
+        self._api.delete(_namespace(name), uid=metadata["uid"])
+        log("removed", namespace=name)
+
+    def undo(self) -> list[str]:
+        """Undo all changes, newest first. Returns what could not be undone, in words."""
+        problems: list[str] = []
+        for change in reversed(self._changes):
+            try:
+                self._undo(change)
+            except Failure as failure:
+                problems.append(f"{change.key} could not be put back: {failure}")
+        for name in reversed(self._namespaces):
+            try:
+                self.remove_namespace(name)
+            except Failure as failure:
+                problems.append(f"namespace {name} could not be removed: {failure}")
+        self._changes.clear()
+        self._namespaces.clear()
+        return problems
+
+    def _undo(self, change: _Change) -> None:
+        for reading in range(1, _READINGS + 1):
+            now = self._api.get(_path(change.key))
+            step = undo(change.before, change.after, now)
+            try:
+                self._write(change.key, step)
+            except ApiError as error:
+                if not _was_outdated(error) or reading == _READINGS:
+                    raise
+            else:
+                log("undone", account=change.key, verb=step.verb.value)
+                return
+
+    def _perform(self, key: str, step: Step, found: dict[str, Any] | None) -> None:
+        if step.verb in (Verb.NOTHING, Verb.LEAVE):
+            return
+        after = self._write(key, step)
+        self._changes.append(_Change(key, found, after))
+        log("bound" if after else "removed", account=key, verb=step.verb.value)
+
+    def _write(self, key: str, step: Step) -> dict[str, Any] | None:
+        match step.verb:
+            case Verb.CREATE:
+                return self._api.create(_collection(key.partition("/")[0]), step.body)
+            case Verb.APPLY:
+                return self._api.apply(_path(key), step.body, force=step.force)
+            case Verb.PATCH:
+                return self._api.merge(_path(key), step.body)
+            case Verb.DELETE:
+                guards = step.body
+                self._api.delete(
+                    _path(key), uid=guards["uid"], resource_version=guards["resourceVersion"]
+                )
+        return None
+
+
+def _was_outdated(error: ApiError) -> bool:
+    """Whether the object was made, changed or removed since it was read."""
+    gone = error.status == http.HTTPStatus.NOT_FOUND and "namespaces " not in error.said
+    return isinstance(error, Conflict) or error.reason == "AlreadyExists" or gone
+
+
+def _namespace(name: str) -> str:
+    return f"/api/v1/namespaces/{name}"
+
+
+def _collection(namespace: str) -> str:
+    return f"{_namespace(namespace)}/serviceaccounts"
+
+
+def _path(key: str) -> str:
+    namespace, _, name = key.partition("/")
+    return f"{_collection(namespace)}/{name}"

@@ -9,7 +9,7 @@ from irsa_stack.config import load_environment, report
 from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import define_stacks, review
 
-ENVIRONMENTS = Path(__file__).parent / "environments"
+ENVIRONMENTS = Path("environments")  # the CLI runs this beside cdk.json
 
 app = App()
 path = ENVIRONMENTS / f"{app.node.try_get_context('environment') or 'dev'}.yaml"

@@ -3,6 +3,7 @@
 `python -m irsa_stack.config` prints their JSON Schema, for editors.
 """
 
+import difflib
 import ipaddress
 import json
 import re
@@ -20,6 +21,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from irsa_stack import budgets
 from irsa_stack.arn import arn_faults
@@ -50,13 +52,14 @@ def _cidr_faults(cidr: str) -> Iterator[str]:
     try:
         ipaddress.ip_network(cidr)
     except ValueError as error:
-        yield f"must be a CIDR block such as 10.0.0.0/16, got {cidr!r}; {error}"
+        reason = str(error).removeprefix(f"{cidr!r} ").removeprefix(f"{cidr} ")
+        yield f"must be a CIDR block such as 10.0.0.0/16, got {cidr!r}; it {reason}"
 
 
 def _vpc_cidr_faults(cidr: str) -> Iterator[str]:
-    yield from _cidr_faults(cidr)
-    prefix = cidr.rpartition("/")[2]
-    if prefix.isdigit() and not 16 <= int(prefix) <= 24:  # noqa: PLR2004 (VPC limits, and room)
+    faults = list(_cidr_faults(cidr))
+    yield from faults
+    if not faults and not 16 <= ipaddress.ip_network(cidr).prefixlen <= 24:  # noqa: PLR2004 (VPC limits, and room)
         yield f"must be a block of /16 to /24, got {cidr!r}; smaller ones leave pods no addresses"
 
 
@@ -204,8 +207,7 @@ class NewCluster(_Part):
     vpc: VpcSettings
     """Where it runs."""
     secrets_encryption_key: KeyArn | None = None
-    """KMS key of secrets and logs; its policy must let CloudWatch Logs use it. Default: one made
-    with the cluster, rotated every year."""
+    """KMS key of secrets. Default: one made with the cluster, rotated every year."""
     administrators: list[RoleArn] = Field(default_factory=list)
     """Roles of people who administer the cluster. Default: only the role that deploys it."""
 
@@ -498,6 +500,9 @@ class Environment(_Part):
     """ARN of the ceiling on every role."""
     role_path: RolePath | None = None
     """Path of every role, with slashes at both ends."""
+    log_encryption_key: KeyArn | None = None
+    """KMS key of logs and functions; its policy must let CloudWatch Logs use it. Default: the key
+    of a new cluster; beside an existing one, the services' own keys."""
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731, 1827, 3653] = 30
     """Days that logs are kept."""
 
@@ -596,18 +601,44 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         place = "".join(
             f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
         ).lstrip(".")
-        place = place.replace(".function-after", "") or "(whole file)"
+        place = place or "(whole file)"
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, InvalidInput):
             yield from (f"{place}: {fault}" for fault in cause.faults)
         elif isinstance(cause, ValueError):
             yield f"{place}: {cause}"
-        elif problem["type"] == "extra_forbidden":
-            yield f"{place}: must be a known key; remove it or correct its spelling"
-        elif problem["type"] == "missing":
-            yield f"{place}: must be given; add it"
         else:
-            yield f"{place}: must be right, got {problem['input']!r}; {problem['msg'].lower()}"
+            yield f"{place}: {_sentence(problem)}"
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """Say what pydantic found in the words of an environment file."""
+    facts = problem.get("ctx", {})
+    rule, fix = {
+        "missing": ("be given", "add it"),
+        "extra_forbidden": ("be a known key", _near(str(problem["loc"][-1]))),
+        "string_type": ("be text", "put it in quotes"),
+        "int_type": ("be a whole number", "write it without quotes"),
+        "bool_type": ("be true or false", "write it without quotes"),
+        "list_type": ("be a list", "write [one, two], or one item a line after '- '"),
+        "dict_type": ("have keys and values", "write `key: value` below it"),
+        "model_type": ("have keys and values", "write `key: value` below it"),
+        "literal_error": (f"be one of {facts.get('expected')}", "choose one"),
+        "greater_than_equal": (f"be at least {facts.get('ge')}", "raise it"),
+        "less_than_equal": (f"be at most {facts.get('le')}", "lower it"),
+        "too_short": ("not be empty", "add an item"),
+        "string_too_short": (f"be at least {facts.get('min_length')} characters", "say more"),
+    }.get(problem["type"], ("be valid", problem["msg"].lower()))
+    got = "" if problem["type"] == "missing" else f", got {problem['input']!r}"
+    return f"must {rule}{got}; {fix}"
+
+
+def _near(key: str) -> str:
+    near = difflib.get_close_matches(key, _KEYS, n=1)
+    return f"did you mean {near[0]!r}?" if near else "remove it"
+
+
+_KEYS = sorted({name for part in (*_Part.__subclasses__(),) for name in part.model_fields})
 
 
 if __name__ == "__main__":

@@ -14,13 +14,18 @@ from constructs import Construct
 from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.config import EndpointSettings, Environment, NewCluster
-from irsa_stack.handler_function import FunctionNetwork, FunctionSettings
+from irsa_stack.handler_function import FunctionNetwork
 from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts
 from irsa_stack.stacks.network import define_vpc
 from irsa_stack.stacks.nodes import NodeGroups, define_node_role
 from irsa_stack.stacks.review import acknowledge
-from irsa_stack.stacks.settings import apply_settings, log_retention, stack_arguments
+from irsa_stack.stacks.settings import (
+    apply_settings,
+    function_settings,
+    log_retention,
+    stack_arguments,
+)
 
 _LOG_TYPES = {
     "api": eks.ClusterLoggingTypes.API,
@@ -66,11 +71,9 @@ class EksClusterStack(Stack):
                 " use ServiceAccountsStack alone"
             )
         key = _define_key(self, new)
-        functions = FunctionSettings(
-            log_retention=log_retention(settings),
-            encryption_key=key,
-            role_path=settings.role_path,
-        )
+        functions = function_settings(self, settings, default_key=key)
+        self.log_key: kms.IKey | None = functions.encryption_key
+        """KMS key of logs and functions."""
 
         self.vpc: ec2.IVpc = define_vpc(self, "Vpc", new.vpc, functions)
         """VPC of the cluster."""
@@ -136,7 +139,7 @@ class EksClusterStack(Stack):
             "ControlPlaneLogs",
             log_group_name=f"/aws/eks/{settings.cluster_name}/cluster",
             retention=log_retention(settings),
-            encryption_key=key,
+            encryption_key=self.log_key,
             removal_policy=RemovalPolicy.DESTROY,
         )
         cluster = eks.Cluster(

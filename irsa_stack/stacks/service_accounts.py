@@ -19,7 +19,7 @@ from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
-from irsa_stack.stacks.settings import apply_settings, log_retention, stack_arguments
+from irsa_stack.stacks.settings import apply_settings, function_settings, stack_arguments
 
 ACCOUNTS_A_STACK = 400
 """Service accounts that one stack holds: 500 resources, less the shared ones and the grants."""
@@ -58,8 +58,8 @@ class ServiceAccountsStack(Stack):
         **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
     ) -> None:
         super().__init__(scope, construct_id, **stack_arguments(settings), **kwargs)
-        functions = FunctionSettings(
-            log_retention=log_retention(settings), role_path=settings.role_path
+        functions = function_settings(
+            self, settings, default_key=None if cluster is None else cluster.log_key
         )
         existing = settings.cluster.existing
         vpc_id: str | None

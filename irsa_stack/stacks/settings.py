@@ -5,9 +5,12 @@ from typing import Any
 from aws_cdk import Environment as Place
 from aws_cdk import Stack, Tags
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from constructs import Construct
 
 from irsa_stack.config import Environment
+from irsa_stack.handler_function import FunctionSettings
 
 _RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
@@ -55,6 +58,20 @@ def all_tags(settings: Environment) -> dict[str, str]:
         "Environment": settings.environment,
         **settings.tags,
     }
+
+
+def function_settings(
+    scope: Construct, settings: Environment, *, default_key: kms.IKey | None
+) -> FunctionSettings:
+    """Return what reaches every function, role and log group of the environment."""
+    key = default_key
+    if settings.log_encryption_key is not None:
+        key = kms.Key.from_key_arn(scope, "LogKey", settings.log_encryption_key)
+    return FunctionSettings(
+        log_retention=log_retention(settings),
+        encryption_key=key,
+        role_path=settings.role_path,
+    )
 
 
 def log_retention(settings: Environment) -> logs.RetentionDays:

@@ -17,7 +17,7 @@ from kubernetes_api.eks_token import eks_token
 from kubernetes_api.kubectl_proxy import KubectlProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 # Who we are in an object's managedFields.
 FIELD_MANAGER = "irsa-stack"
@@ -63,6 +63,9 @@ class Patience:
     settling: float = 45.0
 
 
+PATIENCE = Patience()
+
+
 class ApiError(Failure):
     """The API server's refusal."""
 
@@ -84,18 +87,10 @@ class Unreachable(Failure):
 class Api:
     """Requests to one cluster's API server. A context manager: close it to stop kubectl."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        deadline: Deadline,
-        *,
-        patience: Patience | None = None,
-        token: Callable[[str], str] = eks_token,
-    ) -> None:
+    def __init__(self, cluster: Cluster, deadline: Deadline) -> None:
         self.deadline = deadline
         self._cluster = cluster
-        self._patience = patience or Patience()
-        self._token = token
+        self._patience = PATIENCE
         self._settled_at = time.monotonic() + self._patience.settling
         self._proxy = self._signed_in()
         self._connection: http.client.HTTPConnection | None = None
@@ -229,7 +224,7 @@ class Api:
         )
 
     def _signed_in(self) -> KubectlProxy:
-        return KubectlProxy(self._cluster, self._token(self._cluster.name), self.deadline)
+        return KubectlProxy(self._cluster, eks_token(self._cluster.name), self.deadline)
 
     def _sign_in_again(self) -> None:
         self._disconnect()
@@ -246,7 +241,8 @@ _NOT_LET_IN = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
 _FIXES = {
     http.HTTPStatus.UNAUTHORIZED: "; give this function's role an access entry of the cluster (or "
     "a line in its aws-auth)",
-    http.HTTPStatus.FORBIDDEN: "; let this function's access entry reach what it asks for",
+    http.HTTPStatus.FORBIDDEN: "; let this function's access entry reach that "
+    "namespace, also in the deploy that removes its last account",
 }
 
 

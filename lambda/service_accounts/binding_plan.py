@@ -220,7 +220,8 @@ def _application(
     guard = {"uid": found["metadata"]["uid"]}
     if force:
         guard["resourceVersion"] = found["metadata"]["resourceVersion"]
-    metadata = {"name": wanted.name, "namespace": wanted.namespace, **guard, **keys}
+    sections = {section: values for section, values in keys.items() if values}
+    metadata = {"name": wanted.name, "namespace": wanted.namespace, **guard, **sections}
     body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
     return Step(Verb.APPLY, body, force=force)
 

@@ -13,7 +13,8 @@ from custom_resource import Answer, Failure, Request, answer, log
 from kubernetes_api.cluster_existence import is_gone
 from kubernetes_api.connection import Api, Cluster, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
-from service_accounts.binding_plan import Owner, Step, Verb, decide
+from kubernetes_api.shared_keys import keys_of
+from service_accounts.binding_plan import Owner, Verb, decide
 from service_accounts.bindings import (
     ADOPT,
     ROLE_ANNOTATION,
@@ -106,10 +107,10 @@ def _bind_each(
     for key, binding in wanted.items():
         transaction.bring(key, binding, previous.get(key), found.get(key))
     restarts.perform(due)
-    for key, binding in previous.items():
-        if key not in wanted:
-            step = transaction.bring(key, None, binding, found.get(key))
-            _withdraw(restarts, binding, step)
+    dropped = {key: binding for key, binding in previous.items() if key not in wanted}
+    for key, binding in dropped.items():
+        transaction.bring(key, None, binding, found.get(key))
+    _withdraw(transaction, restarts, dropped)
     for namespace in _namespaces_to_remove(wanted, previous):
         transaction.remove_namespace(namespace)
     log("bound all", accounts=len(bound), left_alone=len(left_alone), writes=transaction.writes)
@@ -147,23 +148,28 @@ def _release_each(api: Api, owner: Owner, previous: Bindings) -> list[str]:
     problems: list[str] = []
     for key, binding in previous.items():
         try:
-            step = transaction.bring(key, None, binding, found.get(key))
-            _withdraw(restarts, binding, step)
+            transaction.bring(key, None, binding, found.get(key))
         except Unreachable:
             raise
         except Failure as failure:
             problems.append(str(failure))
+    _withdraw(transaction, restarts, previous)
     for namespace in _namespaces_to_remove({}, previous):
         transaction.remove_namespace(namespace)
     return problems
 
 
-def _withdraw(restarts: Restarts, binding: Binding, step: Step) -> None:
-    # Pods of an account that we delete are left as they are: without it none could be made.
-    if step.verb is Verb.PATCH and binding.ownership == ADOPT:
-        annotations = step.body["metadata"].get("annotations", {})
-        if ROLE_ANNOTATION in annotations:
-            restarts.withdraw(binding, annotations[ROLE_ANNOTATION])
+def _withdraw(transaction: Transaction, restarts: Restarts, released: Bindings) -> None:
+    # Pods of an account that is gone are left as they are: without it none could be made.
+    restarting = {
+        key: binding
+        for key, binding in released.items()
+        if binding.restart and binding.ownership == ADOPT
+    }
+    for key, account in transaction.found(restarting).items():
+        role = keys_of(account)["annotations"].get(ROLE_ANNOTATION)
+        if role != restarting[key].role_arn:
+            restarts.withdraw(restarting[key], role)
 
 
 def _namespaces_to_remove(wanted: Bindings, previous: Bindings) -> list[str]:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 # An object that changes under our hands this often is fought over.
 _READINGS = 6
 _TERMINATING_POLL_SECONDS = 1.0
+_DONE = {
+    Verb.CREATE: "made",
+    Verb.APPLY: "applied",
+    Verb.PATCH: "patched",
+    Verb.DELETE: "deleted",
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Transaction:
         wanted: Binding | None,
         previous: Binding | None,
         found: dict[str, Any] | None,
-    ) -> Step:
+    ) -> None:
         """Bring one account to what is asked for; decides anew when it changes meanwhile.
 
         Raises:
@@ -80,7 +86,7 @@ class Transaction:
                 found = self._api.get(_path(key))
                 self._api.deadline.sleep(0.05 * reading)
             else:
-                return step
+                return
         raise AssertionError  # pragma: no cover - the last reading returns or raises
 
     def make_namespace(self, name: str) -> None:
@@ -156,7 +162,7 @@ class Transaction:
             return
         after = self._write(key, step)
         self._changes.append(_Change(key, found, after))
-        log("bound" if after else "removed", account=key, verb=step.verb.value)
+        log(_DONE[step.verb], account=key)
 
     def _write(self, key: str, step: Step) -> dict[str, Any] | None:
         match step.verb:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from irsa_stack.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
     from irsa_stack.thumbprints import Thumbprints
     from irsa_stack.trust import trust_policy
+    from irsa_stack.trust_review_plugin import TrustReview
 
 __all__ = [
     "AwsNodeAddon",
@@ -38,6 +39,7 @@ __all__ = [
     "ServiceAccountIdentity",
     "Thumbprints",
     "Trust",
+    "TrustReview",
     "controllers",
     "stacks",
     "trust_policy",
@@ -60,6 +62,7 @@ _MODULES = {
     "ServiceAccountIdentity": "identity",
     "Thumbprints": "thumbprints",
     "Trust": "role",
+    "TrustReview": "trust_review_plugin",
     "trust_policy": "trust",
 }
 

@@ -17,6 +17,17 @@ PARTITIONS = (
 )
 """See: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
 
+_REGIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eusc-": "aws-eusc",
+}
+"""First letters of a region's name, and its partition; all others are in `aws`."""
+
 _ACCOUNT = re.compile(r"\d{12}")
 _IAM_NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
 
@@ -63,3 +74,10 @@ def _resource_faults(arn: object, resource: str, kind: str, of: str) -> Iterator
         _IAM_NAME.fullmatch(part) for part in resource.split("/")
     ):
         yield f"{of} must use letters, digits and _+=,.@-/ in its name, got {arn!r}; correct it"
+
+
+def partition_of_region(region: str) -> str:
+    """Return the partition that a region is in."""
+    return next(
+        (partition for prefix, partition in _REGIONS.items() if region.startswith(prefix)), "aws"
+    )

@@ -76,7 +76,8 @@ def namespace_faults(namespace: object) -> Iterator[str]:
     elif not _fits(_NAMESPACE, namespace, NAMESPACE_CHARACTERS):
         yield (
             f"namespace must be 1-{NAMESPACE_CHARACTERS} characters of a-z, 0-9 and '-', starting"
-            f" and ending with a letter or digit, got {namespace!r}{_closest(namespace)}"
+            " and ending with a letter or digit, got"
+            f" {namespace!r}{_closest(namespace, _NAMESPACE)}"
         )
 
 
@@ -91,7 +92,7 @@ def name_faults(name: object) -> Iterator[str]:
         yield (
             f"service account name must be 1-{NAME_CHARACTERS} characters of a-z, 0-9, '-' and"
             " '.', each part between dots starting and ending with a letter or digit, got"
-            f" {name!r}{_closest(name)}"
+            f" {name!r}{_closest(name, _NAME)}"
         )
 
 
@@ -100,11 +101,13 @@ def _fits(rule: re.Pattern[str], value: object, longest: int) -> bool:
     return isinstance(value, str) and len(value) <= longest and rule.fullmatch(value) is not None
 
 
-def _closest(value: object) -> str:
-    """Suggest what the writer may have meant."""
+def _closest(value: object, rule: re.Pattern[str]) -> str:
+    """Suggest what the writer may have meant, if that is legal."""
     if not isinstance(value, str):
         return f" ({type(value).__name__}); put it in quotes"
     guess = re.sub(r"[^a-z0-9.-]+", "-", value.strip().lower())
     guess = ".".join(part.strip("-") for part in guess.split(".") if part.strip("-"))
     guess = guess[:NAMESPACE_CHARACTERS].strip("-.")
-    return f"; try {guess!r}" if guess and guess != value else "; choose another name"
+    if not rule.fullmatch(guess):
+        guess = guess.replace(".", "-")
+    return f"; try {guess!r}" if rule.fullmatch(guess) else "; choose another name"

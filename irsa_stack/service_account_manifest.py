@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.fn_sub import fn_sub_json
 from irsa_stack.identity import ServiceAccountIdentity
 
 ROLE_ARN_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -52,6 +53,29 @@ def service_account_manifest(
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
+def manifest_on_one_line(
+    manifest: dict[str, Any], references: Mapping[str, str]
+) -> str | dict[str, Any]:
+    """Return *manifest* as JSON text for a template: one line to review, and one of a diff.
+
+    With deploy-time values that are not in *references* it stays an object, because text would
+    take in their quotation marks as they are.
+
+    Args:
+        manifest: a Kubernetes object.
+        references: role ARNs by what they are in this very stack, such as `LogicalId.Arn`.
+    """
+    text = json.dumps(manifest, separators=(",", ":"))
+    tokens = TOKEN.findall(text)
+    if not tokens:
+        return text
+    return (
+        fn_sub_json(manifest, references=references)
+        if references.keys() >= set(tokens)
+        else manifest
+    )
+
+
 def webhook_annotations(
     *, role_arn: str, audience: str | None, regional_sts: bool, token_expiration: float | None
 ) -> dict[str, str]:
@@ -84,11 +108,15 @@ def token_expiration_faults(seconds: float | None) -> Iterator[str]:
         )
 
 
-def metadata_faults(*, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Iterator[str]:
+def metadata_faults(
+    *, labels: Mapping[str, object], annotations: Mapping[str, object]
+) -> Iterator[str]:
     """Say what the API server would refuse of the labels and annotations of a user."""
     for key, value in labels.items():
         yield from _key_faults(key, "labels")
-        if not (is_deploy_time(value) or _LABEL_VALUE.fullmatch(value)):
+        if not isinstance(value, str) or not (
+            is_deploy_time(value) or _LABEL_VALUE.fullmatch(value)
+        ):
             yield (
                 f"labels must have values of at most 63 letters, digits, '-', '_' and '.', got"
                 f" {key}={value!r}; shorten or quote it"

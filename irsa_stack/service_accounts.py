@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import jsii
@@ -15,13 +16,15 @@ from aws_cdk import (
     Duration,
     IStableAnyProducer,
     Lazy,
+    Stack,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct, IConstruct
+from constructs import Construct, DependencyGroup, IConstruct
 
 from irsa_stack.arn import arn_faults
 from irsa_stack.binder_access import access_policies
+from irsa_stack.budgets import ROLE_NAME_CHARACTERS, document_characters
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.handler_function import FunctionSettings, HandlerFunction
@@ -31,6 +34,7 @@ from irsa_stack.kubectl_layer import kubectl_layer as layer_for_version
 from irsa_stack.role import IrsaRole
 from irsa_stack.service_account_manifest import (
     MANAGED_BY_LABEL,
+    manifest_on_one_line,
     metadata_faults,
     service_account_manifest,
     token_expiration_faults,
@@ -44,6 +48,8 @@ invocation of at most 256 KiB, so that a batch of half that size can be created 
 
 See: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
+
+_LONGEST_ROLE_ARN = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
 
 FUNCTION_TIMEOUT = Duration.minutes(15)
 SERVICE_TIMEOUT = Duration.minutes(20)
@@ -197,10 +203,11 @@ class IrsaServiceAccounts(Construct):
         self._path = path or self.settings.role_path
         self._entries: dict[str, _Entry] = {}
         self._accounts: dict[str, BoundServiceAccount] = {}
-        self._bytes = 0
         self._function: HandlerFunction | None = None
         self._batches: list[CustomResource] = []
+        self._batch_bytes: list[int] = []
         self._bindings = Construct(self, "Bindings")
+        self._grants = DependencyGroup()
 
     @property
     def accounts(self) -> Mapping[str, BoundServiceAccount]:
@@ -319,6 +326,7 @@ class IrsaServiceAccounts(Construct):
                 max_session_duration=max_session_duration,
                 description=description,
                 tags=role_tags(identity, self.cluster.cluster_name),
+                grants=self._grants,
                 allow_default_service_account=allow_default_service_account,
             )
             role_arn = created.role_arn
@@ -353,6 +361,8 @@ class IrsaServiceAccounts(Construct):
                     restart=tuple(restart),
                     force=force,
                     create_namespace=create_namespace,
+                    own_role_arn=None if created is None else role_arn,
+                    longest_role_arn=_LONGEST_ROLE_ARN + len(path or self._path or ""),
                 )
             )
         return account
@@ -363,15 +373,14 @@ class IrsaServiceAccounts(Construct):
         self._entries[entry.key] = entry
         if not self._batches:
             self._add_batch()
-        while self._largest_batch() > BATCH_BYTES:
+            self._batch_bytes = [0]
+        self._batch_bytes[_batch_of(entry.key, len(self._batches))] += entry.bytes
+        while max(self._batch_bytes) > BATCH_BYTES:
             for _ in range(len(self._batches)):
                 self._add_batch()
-
-    def _largest_batch(self) -> int:
-        sizes = [0] * len(self._batches)
-        for entry in self._entries.values():
-            sizes[_batch_of(entry.key, len(sizes))] += entry.bytes
-        return max(sizes)
+            self._batch_bytes = [0] * len(self._batches)
+            for bound in self._entries.values():
+                self._batch_bytes[_batch_of(bound.key, len(self._batches))] += bound.bytes
 
     def _add_batch(self) -> None:
         if self._function is None:
@@ -397,15 +406,24 @@ class IrsaServiceAccounts(Construct):
             self._batches[-1].node.add_dependency(batch)
         if self._handler_role is None:
             batch.node.add_dependency(self.node.find_child("Access"))
+        # A pod must not find its role before the role has its permissions.
+        batch.node.add_dependency(self._grants)
         self._batches.append(batch)
 
     def _batch(self, position: int) -> dict[str, Any]:
         count = len(self._batches)
-        return {
-            key: entry.property
+        entries = [
+            entry
             for key, entry in sorted(self._entries.items())
             if _batch_of(key, count) == position
+        ]
+        arns = [entry.own_role_arn for entry in entries if entry.own_role_arn is not None]
+        attributes = Stack.of(self).resolve(arns)
+        references = {
+            arn: ".".join(attribute["Fn::GetAtt"])
+            for arn, attribute in zip(arns, attributes, strict=True)
         }
+        return {entry.key: entry.property(references) for entry in entries}
 
     def _define_function(self) -> HandlerFunction:
         function = HandlerFunction(
@@ -447,6 +465,8 @@ class _Entry:
     restart: tuple[str, ...]
     force: bool
     create_namespace: bool
+    own_role_arn: str | None
+    longest_role_arn: int
 
     @property
     def namespace(self) -> str:
@@ -456,13 +476,18 @@ class _Entry:
     def key(self) -> str:
         return f"{self.namespace}/{self.manifest['metadata']['name']}"
 
-    @property
+    @cached_property
     def bytes(self) -> int:
-        return len(json.dumps(self.property)) + len(self.key)
+        """Bytes in the event, where the manifest is JSON inside JSON, at the longest."""
+        longest = {} if self.own_role_arn is None else {self.own_role_arn: self.longest_role_arn}
+        entry = {**self.property({}), "Manifest": json.dumps(self.manifest)}
+        return document_characters({self.key: entry}, longest)
 
-    @property
-    def property(self) -> dict[str, Any]:
-        entry: dict[str, Any] = {"Ownership": str(self.ownership), "Manifest": self.manifest}
+    def property(self, references: Mapping[str, str]) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "Ownership": str(self.ownership),
+            "Manifest": manifest_on_one_line(self.manifest, references),
+        }
         if self.restart:
             entry["Restart"] = list(self.restart)
         if self.force:

@@ -8,38 +8,36 @@ gives the same document as a JSON string inside `Fn::Sub`: CloudFormation takes 
 See: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from irsa_stack.deploy_time import TOKEN
+from irsa_stack.fn_sub import fn_sub, fn_sub_json, holds_only_pseudo_parameters
 
 
 def trust_document(
     document: Mapping[str, Any], names: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return *document* as a template value: itself, or `Fn::Sub` if a key is a deploy-time value.
+    """Return *document* for a template: an object, or `Fn::Sub` if a key is a deploy-time value.
 
     Args:
         document: the trust policy; its keys and values may hold deploy-time values.
         names: what each deploy-time value is called in `Fn::Sub`. Default: `Value1`, `Value2` ...
     """
-    if not _has_deploy_time_key(document):
-        return dict(document)
-    text = json.dumps(document, separators=(",", ":"))
-    tokens = list(dict.fromkeys(TOKEN.findall(text)))
-    variables = {
-        token: (names or {}).get(token, f"Value{position}")
-        for position, token in enumerate(tokens, start=1)
-    }
-    # A `${` of the document itself would be taken for a variable; `${!` is CloudFormation's escape.
-    literal_parts = [part.replace("${", "${!") for part in TOKEN.split(text)]
-    references = [f"${{{variables[token]}}}" for token in TOKEN.findall(text)]
-    template = "".join(
-        part + reference for part, reference in zip(literal_parts, [*references, ""], strict=True)
-    )
-    # A complete `Fn::Sub` object: a string joined from tokens would lose cross-stack references.
-    return {"Fn::Sub": [template, {name: token for token, name in variables.items()}]}
+    if _has_deploy_time_key(document):
+        return fn_sub_json(document, names=names)
+    return {key: _on_one_line(value) for key, value in document.items()}
+
+
+def _on_one_line(value: object) -> object:
+    """Return *value* with its ARNs as the CDK would not write them: on one line, for the reader."""
+    if isinstance(value, Mapping):
+        return {key: _on_one_line(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_on_one_line(item) for item in value]
+    if isinstance(value, str) and holds_only_pseudo_parameters(value):
+        return fn_sub(value)
+    return value
 
 
 def _has_deploy_time_key(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Each example is a whole app that synthesises, short enough to read, with a README that says all."""
+"""Each example is a whole app that synthesises, short enough to read; its README says all."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Review on every synth: cdk-nag, with a reason for each finding that stays.
+"""Review on every synth: trust policies, and cdk-nag with a reason for each finding that stays.
 
 See: https://github.com/cdklabs/cdk-nag/blob/main/RULES.md
 """
@@ -9,6 +9,7 @@ from aws_cdk import Acknowledgment, App, Stack, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from irsa_stack.config import Environment
+from irsa_stack.trust_review_plugin import TrustReview
 
 _MANAGED_POLICIES = {
     "AmazonEKSClusterPolicy": (
@@ -32,8 +33,11 @@ _MANAGED_POLICIES = {
 
 
 def review(app: App) -> None:
-    """Let cdk-nag judge what *app* synthesises; a finding without a reason fails the synth."""
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    """Let cdk-nag and our own rules judge what *app* synthesises.
+
+    A finding without a reason fails the synth.
+    """
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), TrustReview())
 
 
 def acknowledge(stack: Stack, settings: Environment) -> None:

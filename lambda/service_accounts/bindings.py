@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure
@@ -52,7 +53,7 @@ def _binding(key: str, entry: object, faults: list[str]) -> Binding | None:
     where = f"ServiceAccounts[{key!r}]"
     entry = entry if isinstance(entry, dict) else {}
     namespace, _, name = key.partition("/")
-    metadata = _map(_map(entry.get("Manifest")).get("metadata"))
+    metadata = _map(_manifest(entry.get("Manifest")).get("metadata"))
     ownership = entry.get("Ownership")
     restart = tuple(str(target) for target in entry.get("Restart") or ())
     if (metadata.get("namespace"), metadata.get("name")) != (namespace, name):
@@ -89,6 +90,16 @@ def _binding(key: str, entry: object, faults: list[str]) -> Binding | None:
 def _names_a_workload(target: str) -> bool:
     kind, _, name = target.partition("/")
     return kind in KINDS and bool(name)
+
+
+def _manifest(value: object) -> dict[str, Any]:
+    """The manifest, which stands in the template as an object or as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return _map(value)
 
 
 def _map(value: object) -> dict[str, Any]:

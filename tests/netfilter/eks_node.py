@@ -104,6 +104,7 @@ class EksNode:
         self._await_links()
         self._machine: subprocess.Popen[bytes] | None = None
         self._name = f"irsa-stack-{secrets.token_hex(6)}"
+        self._cgroups = cgroup_directories(self._name)
         self.root = directory / self._name
         self._install()
 
@@ -130,17 +131,22 @@ class EksNode:
         if repository:
             self._executable("repository/yum", _IPTABLES_SERVICES)
         self._machine = self.host.call(self._start)
-        deadline = time.monotonic() + 30
-        while not (self.root / "booted").exists():
-            assert self._machine.poll() is None, f"systemd ended with {self._machine.returncode}"
-            assert time.monotonic() < deadline, "the machine did not boot within 30 s"
-            time.sleep(0.02)
+        self.wait_for("booted")
 
     def reboot(self) -> None:
         """Stop the machine, forget what its kernel held, start it again."""
         self._power_off()
         self.host.run("nft", "flush", "ruleset")
         self.boot()
+
+    def wait_for(self, name: str) -> None:
+        """Wait until the running machine has written a file."""
+        assert self._machine is not None
+        deadline = time.monotonic() + 30
+        while not (self.root / name).exists():
+            assert self._machine.poll() is None, f"systemd ended with {self._machine.returncode}"
+            assert time.monotonic() < deadline, f"the machine wrote no /{name} within 30 s"
+            time.sleep(0.02)
 
     @property
     def kubelet_saw(self) -> str | None:
@@ -256,18 +262,20 @@ class EksNode:
         (self.root / path).chmod(0o755)
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        self._cgroups[0].mkdir()
         return subprocess.Popen(
             [
-                # Not even a killed test run leaves a machine behind.
-                "setpriv",
-                "--pdeathsig=KILL",
+                # A cgroup of its own: machines that share one stop each other's services.
+                *("sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', self._cgroups[0]),
+                # Not even a killed test run leaves a machine running.
+                *("setpriv", "--pdeathsig=KILL"),
+                *("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"),
                 "systemd-nspawn",
                 "--quiet",
                 f"--directory={self.root}",
                 f"--machine={self._name}",
                 "--bind-ro=/usr",
                 "--bind-ro=/etc/alternatives",
-                f"--network-namespace-path={self.host.path}",
                 "--capability=CAP_NET_ADMIN",
                 "--register=no",
                 "--keep-unit",
@@ -279,18 +287,23 @@ class EksNode:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
         )
 
     def _power_off(self) -> None:
+        """Cut the power: nothing gets to run at shutdown."""
         if self._machine is None:
             return
-        self._machine.terminate()
-        try:
-            self._machine.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._machine.kill()
-            self._machine.wait(timeout=10)
+        (self._cgroups[0] / "cgroup.kill").write_text("1")
+        self._machine.wait(timeout=10)
         self._machine = None
+        deadline = time.monotonic() + 10
+        while "populated 1" in (self._cgroups[0] / "cgroup.events").read_text():
+            assert time.monotonic() < deadline, "the machine did not end within 10 s"
+            time.sleep(0.02)
+        for cgroup in self._cgroups:
+            for directory, _, _ in os.walk(cgroup, topdown=False):
+                Path(directory).rmdir()
         # systemd-nspawn leaves it behind where /run is no tmpfs.
         propagated = Path("/run/systemd/nspawn/propagate", self._name)
         if propagated.exists():
@@ -303,6 +316,19 @@ def shell_parts(user_data: str) -> list[str]:
         str(part.get_payload())
         for part in email.message_from_string(user_data).walk()
         if part.get_content_type() == "text/x-shellscript"
+    ]
+
+
+def cgroup_directories(name: str) -> list[Path]:
+    """Return where cgroup *name* of this process is: in version 2, and in those that mirror it."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    cgroups = Path("/proc/self/cgroup").read_text().splitlines()
+    path = next(line.removeprefix("0::/") for line in cgroups if line.startswith("0::"))
+    return [
+        Path(fields[1], path, name)
+        for kind in ("cgroup2", "cgroup")
+        for fields in mounts
+        if fields[2] == kind
     ]
 
 

@@ -27,6 +27,7 @@ Before=network-pre.target
 Type=oneshot
 ExecStartPre=/usr/bin/sleep 0.5
 ExecStart=/usr/sbin/nft flush ruleset
+ExecStartPost=/usr/bin/touch /flushed
 """
 
 
@@ -57,8 +58,10 @@ def test_the_table_is_there_when_kubelet_starts_after_a_reboot(node):
 def test_a_service_that_flushes_at_boot_comes_first(node):
     (node.root / "etc/systemd/system/nftables.service").write_text(FLUSH_AT_BOOT)
     node.boot(WITH_NFTABLES)
+    (node.root / "flushed").unlink()
     node.reboot()
-    assert f"table inet {TABLE}" in node.kubelet_saw
+    node.wait_for("flushed")
+    assert f"table inet {TABLE}" in node.host.run("nft", "list", "tables")
 
 
 def test_a_node_that_cannot_load_the_table_starts_no_kubelet(node):
@@ -116,3 +119,11 @@ def test_what_is_not_tcp_is_dropped(node):
     time.sleep(0.1)
     rules = node.host.run("nft", "list", "chain", "inet", TABLE, "refuse")
     assert re.search(r"counter packets 3 bytes \d+ drop", rules)
+
+
+def test_what_is_refused_never_reaches_the_cnis_rules(node):
+    node.boot(WITH_NFTABLES)
+    node.host.run("iptables", "--insert", "FORWARD", "--destination", "169.254.169.254")
+    node.attempts()
+    rules = node.host.run("iptables", "--list-rules", "FORWARD", "--verbose")
+    assert "-d 169.254.169.254/32 -c 0 0" in rules

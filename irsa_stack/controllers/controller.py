@@ -1,0 +1,168 @@
+"""What the controllers have in common: an account, a role, a scope, and values for the chart."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
+
+import jsii
+from aws_cdk import Acknowledgment, Aws, Duration, Stack, Validations
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from irsa_stack import budgets
+from irsa_stack.controllers.policies.statements import Document, Place
+from irsa_stack.controllers.policies.upstream import Upstream
+from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.faults import refuse
+from irsa_stack.role import IrsaRole
+from irsa_stack.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
+from irsa_stack.trust_document import trust_document
+
+
+class AccountOptions(TypedDict, total=False):
+    """What a controller hands on to `IrsaServiceAccounts.add`; see there."""
+
+    restart: list[str]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    create_namespace: bool
+    force: bool
+    token_expiration: Duration
+    regional_sts: bool
+    role_name: str
+    path: str
+    permissions_boundary: iam.IManagedPolicy
+    max_session_duration: Duration
+    description: str
+
+
+@jsii.implements(iam.IGrantable)
+class Controller(Construct):
+    """Define the service account and the role of a controller.
+
+    Attributes:
+        upstream: where the controller comes from, and the versions served.
+        chart_values: values for its Helm chart: its account, and what it must be told.
+        helm_values: the part of *chart_values* that is about its account.
+        role: its role; give it to `grant_*` methods, or pass this construct.
+        identity: namespace and name of its account.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        upstream: Upstream,
+        service_accounts: IrsaServiceAccounts,
+        namespace: str,
+        service_account: str,
+        ownership: Ownership,
+        documents: Mapping[str, Document],
+        wildcards: Mapping[str, str],
+        chart_values: Mapping[str, Any],
+        helm_values_path: str = "serviceAccount",
+        managed_policies: tuple[iam.IManagedPolicy, ...] = (),
+        as_managed_policies: bool = False,
+        **account: Unpack[AccountOptions],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        inline = {name: trust_document(document) for name, document in documents.items()}
+        if as_managed_policies:
+            path = account.get("path") or service_accounts.settings.role_path
+            managed_policies += tuple(
+                self._managed_policy(name, document, path, wildcards)
+                for name, document in documents.items()
+            )
+            inline = {}
+        self.account: BoundServiceAccount = service_accounts.add(
+            construct_id,
+            namespace=namespace,
+            name=service_account,
+            ownership=ownership,
+            helm_values_path=helm_values_path,
+            managed_policies=managed_policies,
+            inline_policies=inline,
+            **account,
+        )
+        """The account as `IrsaServiceAccounts.add` returned it."""
+        if not as_managed_policies:
+            _acknowledge(self.account.role, documents, wildcards)
+        self.upstream = upstream
+        self.identity = self.account.identity
+        self.helm_values = dict(self.account.helm_values)
+        self.chart_values: dict[str, Any] = {**chart_values, **self.helm_values}
+
+    @property
+    def role(self) -> IrsaRole:
+        """The role of the controller."""
+        return self.account.role
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Principal that `grant_*` methods add permissions to."""
+        return self.account.grant_principal
+
+    def _managed_policy(
+        self, name: str, document: Document, path: str | None, wildcards: Mapping[str, str]
+    ) -> iam.IManagedPolicy:
+        """Define a customer managed policy: it leaves the role's inline room to grants."""
+        refuse(budgets.managed_policy_faults(document, policy=f"{self.node.path}/{name}"))
+        policy = iam.CfnManagedPolicy(
+            self, f"{name}Policy", policy_document=trust_document(document), path=path
+        )
+        _acknowledge(policy, {name: document}, wildcards)
+        return iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref)
+
+
+def place_of(service_accounts: IrsaServiceAccounts, *, region: str | None = None) -> Place:
+    """Return where the cluster of *service_accounts* is: by default, where its roles are."""
+    stack = Stack.of(service_accounts)
+    return Place(partition=Aws.PARTITION, region=region or stack.region, account=stack.account)
+
+
+def name_of_cluster(service_accounts: IrsaServiceAccounts, cluster_name: str | None) -> str:
+    """Return the name that a controller is scoped to.
+
+    Raises:
+        InvalidInput: *cluster_name* is not that of *service_accounts*.
+    """
+    bound = service_accounts.cluster.cluster_name
+    if cluster_name is None:
+        return bound
+    if not is_deploy_time(bound) and not is_deploy_time(cluster_name) and bound != cluster_name:
+        refuse(
+            [
+                f"cluster_name must be that of service_accounts, {bound!r}, got {cluster_name!r};"
+                " leave it out"
+            ]
+        )
+    return cluster_name
+
+
+def _acknowledge(
+    construct: Construct, documents: Mapping[str, Document], wildcards: Mapping[str, str]
+) -> None:
+    """Give reviewers, cdk-nag among them, the reason for each wildcard that stays."""
+    stack = Stack.of(construct)
+    for document in documents.values():
+        for statement in document["Statement"]:
+            for resource in statement["Resource"]:
+                if "*" in resource:
+                    finding = f"AwsSolutions-IAM5[Resource::{_shown(stack.resolve(resource))}]"
+                    Validations.of(construct).acknowledge(
+                        Acknowledgment(
+                            id=f"AwsSolutions::{finding}", reason=wildcards[statement["Sid"]]
+                        )
+                    )
+
+
+def _shown(resolved: Any) -> str:  # noqa: ANN401 (whatever a template may hold)
+    """Write a resolved value as cdk-nag does in the id of a finding."""
+    if isinstance(resolved, str):
+        return resolved
+    ((function, value),) = resolved.items()
+    if function == "Fn::Join":
+        return str(value[0]).join(map(_shown, value[1]))
+    if function == "Fn::GetAtt":
+        return f"<{value[0]}.{value[1]}>" if isinstance(value, list) else f"<{value}>"
+    return f"<{value}>"

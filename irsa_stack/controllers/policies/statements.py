@@ -1,0 +1,89 @@
+"""IAM statements, and the scopes that they are held to."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from irsa_stack.deploy_time import is_deploy_time
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+_CLUSTER_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+"""See: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html"""
+
+_VPC_ID = re.compile(r"vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Say where the resources of a policy are.
+
+    Args:
+        partition: such as `aws` or `aws-cn`.
+        region: such as `eu-west-1`.
+        account: 12 digits.
+    """
+
+    partition: str
+    region: str
+    account: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of this region and account."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def vpc_arn(self, vpc_id: str) -> str:
+        """Return the ARN of a VPC of this region.
+
+        In any account: the subnets of a shared VPC belong to its owner, and its id is unique.
+        """
+        return f"arn:{self.partition}:ec2:{self.region}:*:vpc/{vpc_id}"
+
+
+def document(*statements: Statement) -> Document:
+    """Return a policy document."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def allow(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Statement:
+    """Return a statement that allows *actions* on *resources* where all *conditions* hold."""
+    statement: Statement = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
+    if conditions:
+        statement["Condition"] = {
+            operator: dict(keys) for operator, keys in sorted(conditions.items())
+        }
+    return statement
+
+
+def cluster_name_faults(cluster_name: object) -> Iterator[str]:
+    """Say what makes *cluster_name* no name of an EKS cluster."""
+    if isinstance(cluster_name, str) and cluster_name and is_deploy_time(cluster_name):
+        return
+    if not isinstance(cluster_name, str) or not _CLUSTER_NAME.fullmatch(cluster_name):
+        yield (
+            "cluster_name must be 1-100 letters, digits, '-' and '_', got"
+            f" {cluster_name!r}; pass the name that `aws eks list-clusters` prints"
+        )
+
+
+def vpc_id_faults(vpc_id: object) -> Iterator[str]:
+    """Say what makes *vpc_id* no id of a VPC."""
+    if isinstance(vpc_id, str) and vpc_id and is_deploy_time(vpc_id):
+        return
+    if not isinstance(vpc_id, str) or not _VPC_ID.fullmatch(vpc_id):
+        yield (
+            f"vpc_id must be the id of the cluster's VPC such as 'vpc-0123456789abcdef0', got"
+            f" {vpc_id!r}; pass vpc.vpc_id, or what `aws eks describe-cluster` prints"
+        )

@@ -50,7 +50,7 @@ class AwsNodeRebinding(Construct):
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import (
         ...     AwsNodeRebinding, ClusterConnection, EksOidcProvider, IrsaServiceAccounts

@@ -147,7 +147,7 @@ class IrsaServiceAccounts(Construct):
     Raises:
         InvalidInput: no installed package serves the version, or *cluster* lacks an attribute.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
         >>> stack = cdk.Stack()

@@ -71,7 +71,7 @@ def trust_policy_faults(document: object, *, partition: str | None = None) -> It
         document: the policy, as an object or as JSON text; may hold deploy-time values.
         partition: partition that its ARNs must be in. Default: any.
 
-    Example:
+    Examples:
         >>> [fault] = trust_policy_faults('{"Statement": ')
         >>> fault.partition(",")[0]
         'trust policy must be JSON'

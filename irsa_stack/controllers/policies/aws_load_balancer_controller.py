@@ -40,10 +40,12 @@ UPSTREAM = Upstream(
 
 WILDCARDS = {
     "Describe": "these are described on no resource level; nothing is written",
+    "ReadVpc": "this VPC alone, whose owner may be another account",
     "ReadAddressPools": "pools of this region and account, read only",
     "ReadCertificates": "certificates of this region and account, read only",
     "ReadUserPoolClients": "user pools of this region and account, read only",
     "CreateSecurityGroup": "its id is not known before; only with the tag of this cluster",
+    "CreateInVpc": "this VPC alone, whose owner may be another account",
     "TagNewSecurityGroup": "its id is not known before; only while it is made for this cluster",
     "TagSecurityGroups": "security groups come and go; only those of this cluster",
     "DeleteSecurityGroups": "security groups come and go; only those of this cluster",
@@ -304,7 +306,7 @@ def _load_balancers(
 def _listeners(place: Place, cluster_name: str) -> list[Statement]:
     load_balancers = _elb(place, "loadbalancer/app/*/*", "loadbalancer/net/*/*")
     listeners = _elb(place, "listener/app/*/*/*", "listener/net/*/*/*")
-    rules = _elb(place, "listener-rule/app/*/*/*/*")
+    rules = _elb(place, "listener-rule/app/*/*/*/*", "listener-rule/net/*/*/*/*")
     owned = {"StringEquals": _owned(cluster_name)}
     return [
         # The tag of the new one, and that of the load balancer or listener that it is made on.

@@ -40,15 +40,29 @@ _ADDON = "eks"
 class Owner:
     """The custom resource for which we act."""
 
-    mark: str
+    stack_id: str
+    logical_id: str
+
+    @property
+    def mark(self) -> str:
+        """The value of the owner annotation."""
+        return f"{self.stack_id}#{self.logical_id}"
 
     def holds(self, account: Object) -> bool:
         """Whether the account is bound by this resource."""
         return owner_of(account) == self.mark
 
-    def is_locked_out(self, account: Object) -> bool:
-        """Whether the account is bound by another resource."""
+    def yields(self, account: Object) -> bool:
+        """Whether the account is bound by another resource, which then has to release it."""
         return owner_of(account) not in ("", self.mark)
+
+    def is_stranger(self, account: Object) -> bool:
+        """Whether the account is bound by another stack.
+
+        Another resource of our own stack is no stranger: a construct that gets another id makes a
+        new resource, which takes over, before the old one is deleted, which then lets go.
+        """
+        return self.yields(account) and owner_of(account).rpartition("#")[0] != self.stack_id
 
 
 def owner_of(account: Object) -> str:
@@ -68,10 +82,10 @@ def is_foreign(account: Object, role_arn: str) -> bool:
 
 def refusal(account: Object, wanted: Rebinding, owner: Owner) -> str:
     """Why the account cannot be bound, in words; empty when it can."""
-    if owner.is_locked_out(account):
+    if owner.is_stranger(account):
         return (
-            f"{ACCOUNT} must be bound by one custom resource, got a second beside "
-            f"{owner_of(account)}; remove that one first, in a deployment of its own"
+            f"{ACCOUNT} must be bound by one stack, got a second beside {owner_of(account)}; "
+            "remove AwsNodeRebinding from one of them"
         )
     present = role_of(account)
     managers = sorted({manager for manager, _ in managers_of(account, "annotations", ROLE)})

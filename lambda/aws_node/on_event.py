@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _UNDO_SECONDS = 90.0
 _TOLD_CHARACTERS = 1500
+_NONE = "none"  # an output must hold some text
 
 
 def handle(event: Mapping[str, Any], context: LambdaContext) -> None:
@@ -59,7 +60,7 @@ def work(request: Request, deadline: Deadline) -> Answer:
     data = {
         "NodesChecked": str(len(outcome.nodes)),
         "RoleSeen": outcome.role_arn,
-        "DetachedFrom": ",".join(outcome.detached_from),
+        "DetachedFrom": ",".join(outcome.detached_from) or _NONE,
     }
     return Answer(physical_id(request), data)
 
@@ -124,4 +125,4 @@ def _previous(request: Request) -> Rebinding | None:
 
 
 def _owner(request: Request) -> Owner:
-    return Owner(f"{request.stack_id}#{request.logical_id}")
+    return Owner(request.stack_id, request.logical_id)

@@ -56,6 +56,9 @@ _DAEMON_SET = "/apis/apps/v1/namespaces/kube-system/daemonsets/aws-node"
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 # EKS installs aws-node into a new cluster a moment after the cluster is ACTIVE.
 APPEARANCE_SECONDS = 300.0
+# An attached policy counts within seconds, and must before a pod relies on it.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+IAM_SETTLE_SECONDS = 10.0
 _POLL_SECONDS = 2.0
 # An account that changes under our hands this often is fought over.
 _READINGS = 5
@@ -134,7 +137,7 @@ class Transaction:
         """
         with _step("find aws-node"):
             account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
-        if account and self._owner.is_locked_out(account):
+        if account and self._owner.yields(account):
             log("left alone", level="WARNING", because=f"bound by {owner_of(account)}")
             return
         with _step("give policies back to node roles"):
@@ -299,7 +302,10 @@ class Transaction:
         return [pod for pod in self._pods(daemon_set) if any(carries(pod, role) for role in roles)]
 
     def _attach(self, attachments: Iterable[Attachment]) -> None:
-        self.writes += self._node_roles.attach_missing(attachments)
+        attached = self._node_roles.attach_missing(attachments)
+        self.writes += attached
+        if attached:
+            self._api.deadline.sleep(IAM_SETTLE_SECONDS)
 
     def _detach(self, attachments: Iterable[Attachment]) -> None:
         for attachment in sorted(attachments):

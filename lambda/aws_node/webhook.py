@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from aws_node.pods import credential_fault
 from custom_resource import Failure, OutOfTime, log
+from kubernetes_api import restart
 from kubernetes_api.connection import ApiError
 from kubernetes_api.deadline_part import DeadlinePart
 
 if TYPE_CHECKING:
     from kubernetes_api.connection import Api
 
-# A control plane has several API servers, each with a webhook of its own; we ask one of them.
-OTHERS_SECONDS = 2.0
 ANSWER_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 _PODS = "/api/v1/namespaces/kube-system/pods"
@@ -46,7 +45,8 @@ def await_webhook(api: Api, daemon_set: dict[str, Any], role_arn: str | None) ->
                 "mutatingwebhookconfiguration pod-identity-webhook) and whether the pod template "
                 "sets the variable itself"
             ) from late
-    deadline.sleep(OTHERS_SECONDS)
+    # A control plane has several API servers, each with a webhook of its own; one has answered.
+    deadline.sleep(restart.WEBHOOK_WATCH_SECONDS)
 
 
 def _fault(api: Api, daemon_set: dict[str, Any], role_arn: str | None) -> str:

@@ -26,6 +26,14 @@ def running_pods(daemon_set: Object, pods: Iterable[Object]) -> list[Object]:
     ]
 
 
+def all_pods_updated(daemon_set: Object) -> bool:
+    """Whether every pod was made of the present pod template."""
+    status = daemon_set.get("status", {})
+    seen = status.get("observedGeneration", 0) >= daemon_set["metadata"]["generation"]
+    desired = int(status.get("desiredNumberScheduled", 0))
+    return bool(seen and status.get("updatedNumberScheduled", 0) >= desired)
+
+
 def credential_fault(spec: Object, role_arn: str | None) -> str:
     """Why a pod of this spec does not run as a role (None: as no role), empty when it does."""
     for container in spec["containers"]:

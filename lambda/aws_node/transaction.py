@@ -27,6 +27,7 @@ from aws_node.account_marks import (
 )
 from aws_node.node_roles import NodeRoles
 from aws_node.pods import (
+    all_pods_updated,
     carries,
     listed,
     nodes_of,
@@ -59,6 +60,8 @@ APPEARANCE_SECONDS = 300.0
 # An attached policy counts within seconds, and must before a pod relies on it.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 IAM_SETTLE_SECONDS = 10.0
+# How long the pods that follow a role that was taken off are waited for.
+_SETTLE_SECONDS = 60.0
 _POLL_SECONDS = 2.0
 # An account that changes under our hands this often is fought over.
 _READINGS = 5
@@ -115,7 +118,8 @@ class Transaction:
             with _step("see the new role in a dry run"):
                 await_webhook(self._api, daemon_set, wanted.role_arn)
             with _step("restart the DaemonSet"):
-                self._restart(daemon_set, wanted.role_arn)
+                lacking = pods_without_role(self._pods(daemon_set), wanted.role_arn)
+                self._restart(daemon_set, wanted.role_arn, overdue=bool(lacking))
         if due or attached:
             with _step("wait for the rollout"):
                 self._await_rollout(daemon_set, wanted.rollout_seconds)
@@ -149,11 +153,12 @@ class Transaction:
             return
         before, after = template_role(daemon_set), role_of(account)
         ours = {bound.role_arn, *([before] if before else [])} - {after}
-        if before or self._pods_of_roles(daemon_set, ours):
+        carrying = self._pods_of_roles(daemon_set, ours)
+        if before or carrying:
             with _step("see the old state in a dry run"), contextlib.suppress(NotYetSeen):
                 await_webhook(self._api, daemon_set, after)
             with _step("restart the DaemonSet"):
-                self._restart(daemon_set, None)
+                self._restart(daemon_set, None, overdue=bool(carrying))
         with _step("wait until no pod has the role"):
             self._await_release(daemon_set, ours, bound.rollout_seconds)
 
@@ -240,10 +245,19 @@ class Transaction:
                 break
         return account
 
-    def _restart(self, daemon_set: dict[str, Any], role_arn: str | None) -> None:
+    def _restart(self, daemon_set: dict[str, Any], role_arn: str | None, *, overdue: bool) -> None:
+        """Put the role on the pod template, or with None take it off, if that is not done yet.
+
+        Args:
+            daemon_set: The DaemonSet.
+            role_arn: The role.
+            overdue: Whether pods are not as the role would have them.
+        """
         marks = {TEMPLATE_ROLE: role_arn}
         if template_role(daemon_set) == role_arn:
-            # The role went and came back: only another value makes new pods.
+            if not (overdue and all_pods_updated(daemon_set)):
+                return
+            # The role on the account went and came back: only another value makes new pods.
             marks[_RESTARTED_AT] = dt.datetime.now(dt.UTC).isoformat("T", "seconds")
         self._api.merge(_DAEMON_SET, {"spec": {"template": {"metadata": {"annotations": marks}}}})
         self.writes += 1
@@ -292,6 +306,13 @@ class Transaction:
                     f"no pod may run as a role that goes away, got pods on {nodes} after "
                     f"{deadline.seconds:.0f} s ({stuck}); restart them, and delete again"
                 ) from late
+        try:
+            await_rollouts(
+                self._api, [_DAEMON_SET], DeadlinePart(self._api.deadline, _SETTLE_SECONDS)
+            )
+        except Failure as failure:
+            # A node that is down must not keep the stack from being deleted.
+            log("not all pods are ready", level="WARNING", because=str(failure))
 
     def _pods(self, daemon_set: dict[str, Any]) -> list[Any]:
         labels = daemon_set["spec"]["selector"].get("matchLabels", {})

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tests.support.admission import Tampering
 
 MINORS = os.environ.get("KUBERNETES_MINORS", "1.29 1.36").split()
-WEBHOOK = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pod-identity-webhook"
 
 
 @pytest.fixture(scope="session", params=MINORS)
@@ -118,6 +117,7 @@ def aws_node(
         (transaction, "IAM_SETTLE_SECONDS", 0.2),
         (transaction, "APPEARANCE_SECONDS", 5.0),
         (transaction, "_POLL_SECONDS", 0.1),
+        (transaction, "_SETTLE_SECONDS", 4.0),
         (webhook, "ANSWER_SECONDS", 5.0),
         (webhook, "_POLL_SECONDS", 0.1),
         (restart, "WEBHOOK_WATCH_SECONDS", 0.3),

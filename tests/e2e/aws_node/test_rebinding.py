@@ -80,9 +80,7 @@ def test_writes_only_its_own_keys(aws_node: AwsNode) -> None:
         OWNER: f"{STACK_ID}#AwsNode",
         JOURNAL: f'{{"nodes":["{CNI_POLICY}"],"spot":["{CNI_POLICY}"]}}',
     }
-    assert daemon_set["spec"]["template"]["metadata"]["annotations"] == {
-        "irsa-stack/role-arn": ONE
-    }
+    assert daemon_set["spec"]["template"]["metadata"]["annotations"] == {"irsa-stack/role-arn": ONE}
     ours = [
         entry for entry in account["metadata"]["managedFields"] if entry["manager"] == "irsa-stack"
     ]

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # On the pod template, so that it changes, and with it the pods, exactly when the role does.
 TEMPLATE_ROLE = "irsa-stack/role-arn"
+# The pod identity webhook learns of a changed account through a watch; a pod that is made before
+# it did gets the old role, or none.
+# https://github.com/aws/amazon-eks-pod-identity-webhook/issues/174
+WEBHOOK_WATCH_SECONDS = 2.0
 _POLL_SECONDS = 2.0
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
+from kubernetes_api import restart
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.restart import await_rollouts, set_template_role, template_role
 from kubernetes_api.rollout import budget_against, rolls_by_itself
@@ -14,13 +15,9 @@ from service_accounts.bindings import ALL_CONSUMERS, KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from kubernetes_api.binding import Binding
     from kubernetes_api.connection import Api
-    from service_accounts.bindings import Binding
 
-# The pod identity webhook learns of a changed account through a watch; a pod that is made before
-# it did gets the old role, or none.
-# https://github.com/aws/amazon-eks-pod-identity-webhook/issues/174
-WEBHOOK_WATCH_SECONDS = 2.0
 _BUDGET_POLL_SECONDS = 5.0
 _KIND_NAMES = {
     "deployments": "Deployment",
@@ -70,7 +67,7 @@ class Restarts:
         if not due:
             return
         deadline = DeadlinePart(self._api.deadline, self._timeout_seconds)
-        deadline.sleep(WEBHOOK_WATCH_SECONDS)
+        deadline.sleep(restart.WEBHOOK_WATCH_SECONDS)
         for consumer in due:
             self._await_budget(consumer, deadline)
             self._restart(consumer)

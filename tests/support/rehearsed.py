@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 from typing import TYPE_CHECKING, Any
 
 from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH
+from kubernetes_api.restart import template_role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kubernetes_api.connection import Api
     from tests.e2e.harness.kubernetes import Cluster as ControlPlane
 
@@ -34,12 +38,16 @@ class Rehearsed:
 
     def namespace(self, prefix: str = "apps", *, bound: bool = True) -> str:
         """A new namespace; bound as `AmazonEKSEditPolicy` of that scope binds it."""
-        name = f"{prefix}-{next(_serial)}"
+        name = self.unused_name(prefix)
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         self.admin.create("/api/v1/namespaces", body)
         if bound:
             self.allow(name)
         return name
+
+    def unused_name(self, prefix: str = "apps") -> str:
+        """A name that no namespace has."""
+        return f"{prefix}-{next(_serial)}"
 
     def allow(self, namespace: str, cluster_role: str = "edit") -> None:
         """Let the functions into a namespace."""
@@ -84,7 +92,15 @@ class Rehearsed:
         path = account_path(key)
         self.admin.request("PATCH", path, body, content_type=content_type, query=query)
 
-    def make_deployment(self, key: str, *, account: str, replicas: int = 1, **spec: Any) -> str:
+    def make_deployment(
+        self,
+        key: str,
+        *,
+        account: str,
+        replicas: int = 1,
+        pod: dict[str, Any] | None = None,
+        **spec: Any,
+    ) -> str:
         """A workload that uses an account. Returns its path."""
         namespace, _, name = key.partition("/")
         labels = {"app": name}
@@ -94,6 +110,7 @@ class Rehearsed:
                 "serviceAccountName": account,
                 "terminationGracePeriodSeconds": 0,
                 "containers": [{"name": "main", "image": "example.com/main:1"}],
+                **(pod or {}),
             },
         }
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
@@ -111,6 +128,57 @@ class Rehearsed:
         self.admin.create(path, body)
         return f"{path}/{name}"
 
+    def make_budget(self, key: str, **spec: Any) -> None:
+        """A PodDisruptionBudget for the deployment of that name, once it counts its pods."""
+        namespace, _, name = key.partition("/")
+        path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": name},
+            "spec": {"selector": {"matchLabels": {"app": name}}, **spec},
+        }
+        self.admin.create(path, body)
+        wait_until(lambda: self._healthy_pods(f"{path}/{name}") > 0)
+
+    def _healthy_pods(self, budget: str) -> int:
+        found = self.admin.get(budget) or {}
+        return int(found.get("status", {}).get("currentHealthy", 0))
+
+    def template_role(self, workload: str) -> str | None:
+        """The role that a workload was last restarted for."""
+        found = self.admin.get(workload)
+        return template_role(found) if found else None
+
+    def pods(self, namespace: str) -> list[dict[str, Any]]:
+        """The pods of a namespace."""
+        return list(self.admin.list(f"/api/v1/namespaces/{namespace}/pods"))
+
+    def define_widgets(self) -> None:
+        """A namespaced kind of somebody's own, `example.com/v1 Widget`."""
+        schema = {"openAPIV3Schema": {"type": "object"}}
+        version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+        names = {"plural": "widgets", "singular": "widget", "kind": "Widget"}
+        self.plane.apply(
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": "widgets.example.com"},
+                "spec": {
+                    "group": "example.com",
+                    "scope": "Namespaced",
+                    "names": names,
+                    "versions": [version],
+                },
+            }
+        )
+        self.plane.kubectl("wait", "--for=condition=Established", "crd/widgets.example.com")
+        wait_until(lambda: self.admin.get("/apis/example.com/v1") is not None)
+
+    def audit_position(self) -> int:
+        """Where the audit log ends now."""
+        return len(self.plane.audit_events())
+
     def writes(self, since: int = 0) -> list[tuple[str, str, str]]:
         """What the functions wrote, from the API server's audit log: verb, resource, name."""
         return [
@@ -121,6 +189,18 @@ class Rehearsed:
             for reference in [event.get("objectRef", {})]
             if reference
         ]
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something holds.
+
+    Raises:
+        AssertionError: It does not within the time.
+    """
+    ends_at = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends_at, "it did not come to hold"
+        time.sleep(0.05)
 
 
 def account_path(key: str) -> str:

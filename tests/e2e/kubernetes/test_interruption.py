@@ -8,7 +8,6 @@ import pytest
 
 from kubernetes_api import restart
 from kubernetes_api.connection import APPLY_PATCH
-from service_accounts import consumers
 from tests.support.binder import ONE, ROLE, TWO, account, run
 from tests.support.interruption import killed_at
 
@@ -22,7 +21,7 @@ WRITES = 16
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "WEBHOOK_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(restart, "WEBHOOK_WATCH_SECONDS", 0.05)
     monkeypatch.setattr(restart, "_POLL_SECONDS", 0.2)
 
 

@@ -168,8 +168,7 @@ def _deploy(cluster: Rehearsed, key: str, ownership: str, event: str) -> str:
                     _bind(cluster, "Update", two, one)
                 _bind(cluster, "Update", one, two)
     except Failure as failure:
-        assert key in str(failure)
-        return "no"
+        return "no" if key in str(failure) else str(failure)
     return "ok"
 
 

@@ -1,4 +1,4 @@
-"""Steps on service accounts and namespaces, remembered so that they can be undone."""
+"""Steps on service accounts, remembered so that they can be undone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
-from kubernetes_api.connection import FIELD_MANAGER, ApiError, Conflict
-from service_accounts.binding_plan import MANAGED_BY, OWNER, Owner, Verb, decide, undo
-from service_accounts.namespace_contents import first_content
+from kubernetes_api.binding_plan import Owner, Verb, decide, undo
+from kubernetes_api.connection import ApiError, Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kubernetes_api.binding import Binding
+    from kubernetes_api.binding_plan import Step
     from kubernetes_api.connection import Api
-    from service_accounts.binding_plan import Step
-    from service_accounts.bindings import Binding
 
 # An object that changes under our hands this often is fought over.
 _READINGS = 6
-_TERMINATING_POLL_SECONDS = 1.0
 _DONE = {
     Verb.CREATE: "made",
     Verb.APPLY: "applied",
@@ -36,19 +34,18 @@ class _Change:
     after: dict[str, Any] | None
 
 
-class Transaction:
-    """What one event does to the cluster's service accounts and namespaces."""
+class Accounts:
+    """The service accounts of a cluster, and what one event does to them."""
 
     def __init__(self, api: Api, owner: Owner) -> None:
         self._api = api
         self._owner = owner
         self._changes: list[_Change] = []
-        self._namespaces: list[str] = []
 
     @property
     def writes(self) -> int:
         """How many objects were written so far."""
-        return len(self._changes) + len(self._namespaces)
+        return len(self._changes)
 
     def found(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The service accounts that exist, read with one list a namespace."""
@@ -89,44 +86,6 @@ class Transaction:
                 return
         raise AssertionError  # pragma: no cover - the last reading returns or raises
 
-    def make_namespace(self, name: str) -> None:
-        """Make a namespace that is missing, with our marks; wait for one that is going away."""
-        body = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {
-                "name": name,
-                "labels": {MANAGED_BY: FIELD_MANAGER},
-                "annotations": {OWNER: self._owner.mark},
-            },
-        }
-        while found := self._api.get(_namespace(name)):
-            if "deletionTimestamp" not in found["metadata"]:
-                return
-            log("waiting for the namespace to be gone", namespace=name)
-            self._api.deadline.sleep(_TERMINATING_POLL_SECONDS)
-        try:
-            self._api.create("/api/v1/namespaces", body)
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            return
-        log("made", namespace=name)
-        self._namespaces.append(name)
-
-    def remove_namespace(self, name: str) -> None:
-        """Remove a namespace that this stack made, when nothing else is in it."""
-        found = self._api.get(_namespace(name))
-        if found is None or not self._owner.made(found):
-            return
-        content = first_content(self._api, name)
-        if content:
-            log("namespace left alone", level="WARNING", namespace=name, because=content)
-            return
-        metadata = found["metadata"]
-        self._api.delete(_namespace(name), uid=metadata["uid"])
-        log("removed", namespace=name)
-
     def undo(self) -> list[str]:
         """Undo all changes, newest first. Returns what could not be undone, in words."""
         problems: list[str] = []
@@ -135,13 +94,7 @@ class Transaction:
                 self._undo(change)
             except Failure as failure:
                 problems.append(f"{change.key} could not be put back: {failure}")
-        for name in reversed(self._namespaces):
-            try:
-                self.remove_namespace(name)
-            except Failure as failure:
-                problems.append(f"namespace {name} could not be removed: {failure}")
         self._changes.clear()
-        self._namespaces.clear()
         return problems
 
     def _undo(self, change: _Change) -> None:
@@ -186,12 +139,8 @@ def _was_outdated(error: ApiError) -> bool:
     return isinstance(error, Conflict) or error.reason == "AlreadyExists" or gone
 
 
-def _namespace(name: str) -> str:
-    return f"/api/v1/namespaces/{name}"
-
-
 def _collection(namespace: str) -> str:
-    return f"{_namespace(namespace)}/serviceaccounts"
+    return f"/api/v1/namespaces/{namespace}/serviceaccounts"
 
 
 def _path(key: str) -> str:

@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kubernetes_api.binding import ADOPT, CREATE
 from kubernetes_api.connection import FIELD_MANAGER
 from kubernetes_api.shared_keys import (
     SECTIONS,
@@ -29,13 +30,12 @@ from kubernetes_api.shared_keys import (
     still_ours,
     undone,
 )
-from service_accounts.bindings import ADOPT, CREATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kubernetes_api.binding import Binding
     from kubernetes_api.shared_keys import Keys, Object
-    from service_accounts.bindings import Binding
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "irsa-stack/owner"
@@ -79,6 +79,10 @@ class Owner:
     def holds(self, thing: Object) -> bool:
         """Whether the object is bound by this resource."""
         return _mark(thing) == self.mark
+
+    def yields(self, thing: Object) -> bool:
+        """Whether the object is bound by another resource, of whatever stack."""
+        return bool(_mark(thing)) and not self.holds(thing)
 
     def shares(self, thing: Object) -> bool:
         """Whether the object is bound by this resource or another one of its stack."""
@@ -147,6 +151,11 @@ def undo(before: Object | None, after: Object | None, now: Object | None) -> Ste
     return Step(Verb.PATCH, guarded(now, change)) if change else _NOTHING
 
 
+def is_taken_over(thing: Object) -> bool:
+    """Whether another resource that bound the object has not let go of it yet."""
+    return bool((_read_journal(thing).get("annotations") or {}).get(OWNER))
+
+
 def new_object(binding: Binding, owner: Owner) -> dict[str, Any]:
     """The service account as we make it, with our marks."""
     return {
@@ -196,7 +205,7 @@ def _application(
     keys["annotations"][OWNER] = owner.mark
     undo_journal = keys_of(found)["annotations"].get(UNDO)
     replaced: dict[str, dict[str, str | None]] = {}
-    if _mark(found) and not owner.holds(found):
+    if owner.yields(found):
         replaced = difference(found, keys)
     for section, key in disputed:
         replaced.setdefault(section, {})[key] = None
@@ -234,7 +243,7 @@ def _release(previous: Binding, found: Object, owner: Owner) -> Step:
         if taken_from == owner.mark:
             return Step(Verb.PATCH, guarded(found, {"annotations": {UNDO: None}}))
         return Step(Verb.LEAVE, reason=f"{previous.key} is bound by {_mark(found)} now")
-    if _mark(found) and not owner.holds(found):
+    if owner.yields(found):
         return Step(Verb.LEAVE, reason=f"{previous.key} belongs to {_mark(found)}")
     if owner.holds(found) and taken_from:
         return Step(Verb.PATCH, guarded(found, _with_annotations(journal, {UNDO: None})))

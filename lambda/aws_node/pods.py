@@ -1,0 +1,108 @@
+"""What the specs and states of `aws-node`'s pods say. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    Object = Mapping[str, Any]
+
+ROLE_VARIABLE = "AWS_ROLE_ARN"
+TOKEN_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - a variable's name
+_TOLD_PODS = 5
+
+
+def running_pods(daemon_set: Object, pods: Iterable[Object]) -> list[Object]:
+    """Of the namespace's pods those of the DaemonSet, less those that end or have ended."""
+    uid = daemon_set["metadata"]["uid"]
+    return [
+        pod
+        for pod in pods
+        if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
+        and "deletionTimestamp" not in pod["metadata"]
+        and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")
+    ]
+
+
+def all_pods_updated(daemon_set: Object) -> bool:
+    """Whether every pod was made of the present pod template."""
+    status = daemon_set.get("status", {})
+    seen = status.get("observedGeneration", 0) >= daemon_set["metadata"]["generation"]
+    desired = int(status.get("desiredNumberScheduled", 0))
+    return bool(seen and status.get("updatedNumberScheduled", 0) >= desired)
+
+
+def credential_fault(spec: Object, role_arn: str | None) -> str:
+    """Why a pod of this spec does not run as a role (None: as no role), empty when it does."""
+    for container in spec["containers"]:
+        variables = {v["name"]: v.get("value", "") for v in container.get("env") or ()}
+        role = variables.get(ROLE_VARIABLE)
+        if role != role_arn:
+            return f"container {container['name']} has {ROLE_VARIABLE} {role or 'not set'}"
+        if role_arn and not variables.get(TOKEN_VARIABLE):
+            return f"container {container['name']} has no {TOKEN_VARIABLE}"
+    return ""
+
+
+def carries(pod: Object, role_arn: str) -> bool:
+    """Whether a container of the pod runs as the role."""
+    return any(
+        (variable["name"], variable.get("value")) == (ROLE_VARIABLE, role_arn)
+        for container in pod["spec"]["containers"]
+        for variable in container.get("env") or ()
+    )
+
+
+def nodes_of(pods: Iterable[Object]) -> list[str]:
+    """The nodes that the pods run on."""
+    return sorted({pod["spec"].get("nodeName", "") for pod in pods} - {""})
+
+
+def pods_without_role(pods: Iterable[Object], role_arn: str) -> list[str]:
+    """The pods that do not run as the role, each with its node and the reason."""
+    return [
+        f"{_told(pod)}: {fault}"
+        for pod in pods
+        if (fault := credential_fault(pod["spec"], role_arn))
+    ]
+
+
+def pods_not_ready(pods: Iterable[Object]) -> list[str]:
+    """The pods that are not ready, each with its node and the reason."""
+    return [f"{_told(pod)}: {reason}" for pod in pods if (reason := _hindrance(pod))]
+
+
+def listed(faults: list[str]) -> str:
+    """Faults as one text, however many pods there are."""
+    told = faults[:_TOLD_PODS]
+    if len(faults) > len(told):
+        told.append(f"and {len(faults) - len(told)} more")
+    return "; ".join(told)
+
+
+def _told(pod: Object) -> str:
+    return f"pod {pod['metadata']['name']} on node {pod['spec'].get('nodeName', '(none yet)')}"
+
+
+def _hindrance(pod: Object) -> str:
+    status = pod.get("status", {})
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    if conditions.get("Ready", {}).get("status") == "True":
+        return ""
+    return next(_waiting(status), "") or _unmet(conditions) or status.get("phase", "not started")
+
+
+def _waiting(status: Object) -> Iterator[str]:
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or ():
+            state = container.get("state", {})
+            cause = state.get("waiting") or state.get("terminated") or {}
+            if cause.get("reason"):
+                yield " ".join(filter(None, (cause["reason"], cause.get("message"))))
+
+
+def _unmet(conditions: Mapping[str, Object]) -> str:
+    unmet = [c for c in conditions.values() if c["status"] != "True"]
+    return next((c["message"] for c in unmet if c.get("message")), "")

@@ -1,0 +1,43 @@
+"""What is asked for of one service account. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# See: https://github.com/aws/amazon-eks-pod-identity-webhook
+ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+CREATE = "CREATE"
+ADOPT = "ADOPT"
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One service account as it is to be."""
+
+    namespace: str
+    name: str
+    ownership: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    restart: tuple[str, ...] = ()
+    force: bool = False
+    create_namespace: bool = False
+
+    @property
+    def key(self) -> str:
+        """`<namespace>/<name>`, by which messages and properties name the account."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def keys(self) -> dict[str, dict[str, str]]:
+        """The labels and annotations asked for."""
+        return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+
+    @property
+    def role_arn(self) -> str:
+        """The role, as the annotation names it; empty without one."""
+        return self.annotations.get(ROLE_ANNOTATION, "")

@@ -1,0 +1,134 @@
+"""Binds and releases the accounts of one custom resource: all that is asked for, or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from custom_resource import Failure, log
+from kubernetes_api.accounts import Accounts
+from kubernetes_api.binding import ADOPT, ROLE_ANNOTATION
+from kubernetes_api.binding_plan import Verb, decide
+from kubernetes_api.connection import Unreachable
+from kubernetes_api.deadline_part import DeadlinePart
+from kubernetes_api.shared_keys import keys_of
+from service_accounts.consumers import Restarts
+from service_accounts.namespaces import Namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kubernetes_api.binding import Binding
+    from kubernetes_api.binding_plan import Owner
+    from kubernetes_api.connection import Api
+
+    Bindings = Mapping[str, Binding]
+
+_UNDO_SECONDS = 90.0
+_TOLD = 10
+
+
+class Binder:
+    """What one event does to a cluster."""
+
+    def __init__(self, api: Api, owner: Owner, rollout_seconds: float) -> None:
+        self._api = api
+        self._owner = owner
+        self._accounts = Accounts(api, owner)
+        self._namespaces = Namespaces(api, owner)
+        self._restarts = Restarts(api, rollout_seconds)
+
+    def bind(self, wanted: Bindings, previous: Bindings) -> list[str]:
+        """Bring all accounts from what was asked for to what is. Returns those left alone.
+
+        Raises:
+            Failure: One cannot be, and what was done is undone.
+        """
+        part = DeadlinePart.keeping(self._api.deadline, _UNDO_SECONDS)
+        try:
+            with self._api.until(part):
+                return self._bind(wanted, previous)
+        except Exception as error:
+            # Accounts first: pods that are made anew must find them as they were.
+            problems = [
+                *self._accounts.undo(),
+                *self._restarts.undo(),
+                *self._namespaces.undo(),
+            ]
+            if not isinstance(error, Failure):
+                raise
+            told = "; ".join(problems) or "everything done before was undone"
+            raise Failure(f"{error}; {told}") from error
+
+    def release(self, previous: Bindings) -> None:
+        """Release all accounts, as many as can be; a second try does the rest.
+
+        Raises:
+            Failure: Some could not be.
+        """
+        found = self._accounts.found(previous)
+        problems: list[str] = []
+        for key, binding in previous.items():
+            try:
+                self._accounts.bring(key, None, binding, found.get(key))
+            except Unreachable:
+                raise
+            except Failure as failure:
+                problems.append(str(failure))
+        self._restart_released(previous)
+        for namespace in _namespaces_to_remove({}, previous):
+            self._namespaces.remove(namespace)
+        if problems:
+            raise Failure(listed(problems, "; "))
+
+    def _bind(self, wanted: Bindings, previous: Bindings) -> list[str]:
+        found = self._accounts.found([*wanted, *previous])
+        plan = {
+            key: decide(binding, previous.get(key), found.get(key), self._owner)
+            for key, binding in wanted.items()
+        }
+        refusals = [step.reason for step in plan.values() if step.verb is Verb.REFUSE]
+        if refusals:
+            raise Failure(listed(refusals, "; "))
+        left_alone = [key for key, step in plan.items() if step.verb is Verb.LEAVE]
+        bound = {key: binding for key, binding in wanted.items() if key not in left_alone}
+        due = self._restarts.due(bound.values())
+        for namespace in dict.fromkeys(b.namespace for b in bound.values() if b.create_namespace):
+            self._namespaces.make(namespace)
+        for key, binding in wanted.items():
+            self._accounts.bring(key, binding, previous.get(key), found.get(key))
+        self._restarts.perform(due)
+        dropped = {key: binding for key, binding in previous.items() if key not in wanted}
+        for key, binding in dropped.items():
+            self._accounts.bring(key, None, binding, found.get(key))
+        self._restart_released(dropped)
+        for namespace in _namespaces_to_remove(wanted, previous):
+            self._namespaces.remove(namespace)
+        log("bound", accounts=len(bound), left_alone=left_alone, writes=self._accounts.writes)
+        return left_alone
+
+    def _restart_released(self, released: Bindings) -> None:
+        # Pods of an account that is gone are left as they are: without it none could be made.
+        restarting = {
+            key: binding
+            for key, binding in released.items()
+            if binding.restart and binding.ownership == ADOPT
+        }
+        for key, account in self._accounts.found(restarting).items():
+            role = keys_of(account)["annotations"].get(ROLE_ANNOTATION)
+            if role != restarting[key].role_arn:
+                self._restarts.withdraw(restarting[key], role)
+
+
+def listed(texts: Iterable[str], separator: str = ", ") -> str:
+    """The first few of many texts, and how many more there are."""
+    texts = list(texts)
+    told = texts[:_TOLD]
+    if len(texts) > len(told):
+        told.append(f"and {len(texts) - len(told)} more")
+    return separator.join(told)
+
+
+def _namespaces_to_remove(wanted: Bindings, previous: Bindings) -> list[str]:
+    kept = {binding.namespace for binding in wanted.values()}
+    asked = (b.namespace for b in previous.values() if b.create_namespace)
+    return [namespace for namespace in dict.fromkeys(asked) if namespace not in kept]

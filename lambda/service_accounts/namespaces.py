@@ -1,0 +1,122 @@
+"""Namespaces made on request, and removed when nothing else is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from custom_resource import Failure, log
+from kubernetes_api.binding_plan import MANAGED_BY, OWNER
+from kubernetes_api.connection import FIELD_MANAGER, ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kubernetes_api.binding_plan import Owner
+    from kubernetes_api.connection import Api
+
+_TERMINATING_POLL_SECONDS = 1.0
+# Not what somebody put there: records of what happened, and what comes with every namespace.
+_RECORDS = frozenset({"events"})
+_STANDARD = frozenset({("serviceaccounts", "default"), ("configmaps", "kube-root-ca.crt")})
+# Names are enough.
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+class Namespaces:
+    """The namespaces of a cluster, and those that one event made."""
+
+    def __init__(self, api: Api, owner: Owner) -> None:
+        self._api = api
+        self._owner = owner
+        self._made: list[str] = []
+
+    def make(self, name: str) -> None:
+        """Make a namespace that is missing, with our marks; wait for one that is going away."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": name,
+                "labels": {MANAGED_BY: FIELD_MANAGER},
+                "annotations": {OWNER: self._owner.mark},
+            },
+        }
+        while found := self._api.get(_path(name)):
+            if "deletionTimestamp" not in found["metadata"]:
+                return
+            log("waiting for the namespace to be gone", namespace=name)
+            self._api.deadline.sleep(_TERMINATING_POLL_SECONDS)
+        try:
+            self._api.create("/api/v1/namespaces", body)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            return
+        log("made", namespace=name)
+        self._made.append(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a namespace that this stack made, when nothing else is in it."""
+        found = self._api.get(_path(name))
+        if found is None or not self._owner.made(found):
+            return
+        content = _first_content(self._api, name)
+        if content:
+            log("namespace left alone", level="WARNING", namespace=name, because=content)
+            return
+        metadata = found["metadata"]
+        self._api.delete(_path(name), uid=metadata["uid"])
+        log("removed", namespace=name)
+
+    def undo(self) -> list[str]:
+        """Remove what was made, newest first. Returns what could not be, in words."""
+        problems = []
+        for name in reversed(self._made):
+            try:
+                self.remove(name)
+            except Failure as failure:
+                problems.append(f"namespace {name} could not be removed: {failure}")
+        self._made.clear()
+        return problems
+
+
+def _first_content(api: Api, namespace: str) -> str | None:
+    """The first thing found in a namespace, in words; None when it is empty.
+
+    What cannot be listed counts as content: only a namespace known to be empty is empty.
+    """
+    try:
+        for prefix, resource in _listable(api):
+            path = f"{prefix}/namespaces/{namespace}/{resource}"
+            # The standard objects, and one more.
+            query = {"limit": str(len(_STANDARD) + 1)}
+            answer = api.request("GET", path, accept=_METADATA_ONLY, query=query)
+            for item in answer.get("items") or ():
+                if (resource, item["metadata"]["name"]) not in _STANDARD:
+                    return f"it holds {resource} {item['metadata']['name']}"
+    except Failure as failure:
+        return f"not all of its content can be seen: {failure}"
+    return None
+
+
+def _listable(api: Api) -> Iterator[tuple[str, str]]:
+    for prefix in _groups(api):
+        for resource in api.request("GET", prefix)["resources"]:
+            if _is_listable(resource):
+                yield prefix, resource["name"]
+
+
+def _groups(api: Api) -> Iterator[str]:
+    yield "/api/v1"
+    for group in api.request("GET", "/apis")["groups"]:
+        yield f"/apis/{group['preferredVersion']['groupVersion']}"
+
+
+def _is_listable(resource: dict[str, Any]) -> bool:
+    name = resource["name"]
+    listable = resource["namespaced"] and "list" in resource["verbs"]
+    return listable and "/" not in name and name not in _RECORDS
+
+
+def _path(name: str) -> str:
+    return f"/api/v1/namespaces/{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http
 import http.client
@@ -39,15 +40,27 @@ class Cluster:
         """The `Cluster` property of a custom resource.
 
         Raises:
-            Failure: A part is missing; all that are missing are named.
+            Failure: A part is missing or malformed; all faults are named.
         """
         given = properties.get("Cluster")
         given = given if isinstance(given, dict) else {}
         parts = ("Name", "Endpoint", "CertificateAuthorityData")
-        faults = [f"Cluster.{part}" for part in parts if not given.get(part)]
+        missing = [f"Cluster.{part}" for part in parts if not given.get(part)]
+        if missing:
+            names = ", ".join(missing)
+            raise Failure(f"{names} must be given, got nothing; pass the cluster's own")
+        cluster = cls(*(str(given[part]) for part in parts))
+        faults = []
+        if not cluster.endpoint.startswith("https://"):
+            faults.append(f"Cluster.Endpoint must start with https://, got {cluster.endpoint!r}")
+        if not _is_pem(cluster.certificate_authority_data):
+            faults.append(
+                "Cluster.CertificateAuthorityData must be base64 of PEM, got "
+                f"{cluster.certificate_authority_data[:40]!r}"
+            )
         if faults:
-            raise Failure(f"{', '.join(faults)} must be given, got nothing; pass the cluster's own")
-        return cls(*(str(given[part]) for part in parts))
+            raise Failure("; ".join(faults) + "; pass what `aws eks describe-cluster` says")
+        return cluster
 
 
 @dataclass(frozen=True)
@@ -179,19 +192,25 @@ class Api:
         sent = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, "Content-Type": content_type}
         gives_up_at = time.monotonic() + self._patience.trouble
-        pause = 0.25
+        pause, renewed = 0.25, False
         while True:
             reply = self._asked_once(method, url, sent, headers)
+            if reply.is_distrusted:
+                raise self._gave_up(f"{method} {path}", reply.said)
             if not reply.may_pass(method):
                 return reply.answer(f"{method} {path}")
+            if reply.status == http.HTTPStatus.UNAUTHORIZED and not renewed:
+                # A token lives for 15 minutes, and so may the function.
+                renewed = True
+                self._sign_in_again()
+                continue
             ends_at = self._settled_at if reply.status in _NOT_LET_IN else gives_up_at
             if time.monotonic() + pause >= ends_at:
                 if reply.status and reply.kubernetes_status:
                     return reply.answer(f"{method} {path}")
                 raise self._gave_up(f"{method} {path}", reply.said)
             log("asking again", level="WARNING", method=method, path=path, said=reply.said)
-            if reply.status == http.HTTPStatus.UNAUTHORIZED:
-                self._sign_in_again()
+            renewed = False
             self.deadline.sleep(max(reply.retry_after, pause * random.uniform(0.5, 1)))  # noqa: S311
             pause = min(2 * pause, 8.0)
 
@@ -219,8 +238,8 @@ class Api:
     def _gave_up(self, request: str, said: str) -> Unreachable:
         return Unreachable(
             f"{request}: the API server of {self._cluster.name} at {self._cluster.endpoint} must "
-            f"answer, got {said!r}; check that the cluster is up, and that this function's "
-            "subnets and security group reach its endpoint"
+            f"answer, got {said!r}; check that the cluster is up, that this function's subnets and "
+            "security group reach its endpoint, and that the certificate authority is its own"
         )
 
     def _signed_in(self) -> KubectlProxy:
@@ -235,6 +254,13 @@ class Api:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+
+def _is_pem(data: str) -> bool:
+    try:
+        return b"BEGIN CERTIFICATE" in base64.b64decode(data, validate=True)
+    except ValueError:
+        return False
 
 
 _NOT_LET_IN = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
@@ -268,10 +294,13 @@ class _Reply:
         said = self.kubernetes_status.get("message") or self.body.decode(errors="replace").strip()
         return str(said)
 
+    @property
+    def is_distrusted(self) -> bool:
+        """Whether kubectl does not trust the server's certificate: asking again changes nothing."""
+        return b"x509:" in self.body and not self.kubernetes_status
+
     def may_pass(self, method: str) -> bool:
         """Whether asking the same again may help."""
-        if b"x509:" in self.body and not self.kubernetes_status:
-            return False  # kubectl distrusts the server: the wrong CertificateAuthorityData
         if self.status == http.HTTPStatus.FORBIDDEN:
             # A refused write is mostly an admission webhook's last word. Reads come first.
             return method == "GET"

@@ -59,6 +59,7 @@ class KubectlProxy:
 
     def _started(self, cluster: Cluster, token: str) -> subprocess.Popen[bytes]:
         kubeconfig = self._directory / "kubeconfig"
+        kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(json.dumps(_kubeconfig(cluster, token)))
         kubectl = os.environ.get("KUBECTL", LAYER_KUBECTL)
         environment = {k: os.environ[k] for k in _KEPT_ENVIRONMENT if k in os.environ}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure
-from kubernetes_api.binding import ADOPT, CREATE, Binding
+from kubernetes_api.binding import ADOPT, CREATE, ROLE_ANNOTATION, Binding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -11,11 +12,12 @@ from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH
 from kubernetes_api.restart import template_role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kubernetes_api.connection import Api
     from tests.e2e.harness.kubernetes import Cluster as ControlPlane
 
+WEBHOOK = "mutatingwebhookconfigurations/pod-identity-webhook"
 _serial = itertools.count(1)
 
 
@@ -61,6 +63,47 @@ class Rehearsed:
                 "subjects": [_FUNCTION],
             },
         )
+
+    def allow_once(self, namespace: str) -> None:
+        """Let the functions into a namespace that every test shares."""
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/functions"
+        if self.admin.get(path) is None:
+            self.allow(namespace)
+
+    @contextlib.contextmanager
+    def more_nodes(self, count: int) -> Iterator[None]:
+        """More nodes for a while."""
+        names = [f"more-{n}" for n in range(count)]
+        self.plane.apply(*(_node(name) for name in names))
+        wait_until(lambda: self._ready_nodes() >= count + 1, 60)
+        try:
+            yield
+        finally:
+            self.plane.kubectl("delete", "nodes", *names)
+            wait_until(lambda: not any(self._pods_on(set(names))), 60)
+
+    def _ready_nodes(self) -> int:
+        return sum(
+            condition["status"] == "True"
+            for node in self.admin.list("/api/v1/nodes")
+            for condition in node["status"].get("conditions", ())
+            if condition["type"] == "Ready"
+        )
+
+    def _pods_on(self, nodes: set[str]) -> Iterator[bool]:
+        for pod in self.admin.list("/api/v1/pods"):
+            yield pod["spec"].get("nodeName") in nodes
+
+    def switch_webhook(self, *, on: bool) -> None:
+        """Let the pod identity webhook see pods, or none."""
+        path = f"/apis/admissionregistration.k8s.io/v1/{WEBHOOK}"
+        found = self.admin.get(path)
+        assert found
+        selector = {} if on else {"matchLabels": {"no-such": "namespace"}}
+        webhooks = [{**webhook, "namespaceSelector": selector} for webhook in found["webhooks"]]
+        self.admin.merge(path, {"webhooks": webhooks})
+        # The API server takes a moment to see it.
+        time.sleep(1.0)
 
     def account(self, key: str) -> dict[str, Any] | None:
         """A service account as it is."""
@@ -201,6 +244,11 @@ def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     while not holds():
         assert time.monotonic() < ends_at, "it did not come to hold"
         time.sleep(0.05)
+
+
+def _node(name: str) -> dict[str, Any]:
+    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
 def account_path(key: str) -> str:

@@ -1,0 +1,5 @@
+"""The API server of these tests."""
+
+from tests.support.functions import server
+
+__all__ = ["server"]

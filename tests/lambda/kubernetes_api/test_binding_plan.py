@@ -1,0 +1,215 @@
+"""The decision on one account. Each cell is also run on real API servers, in tests/e2e."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from kubernetes_api.binding import ADOPT, CREATE, Binding
+from kubernetes_api.binding_plan import Owner, Verb, decide, undo
+
+ME = Owner("stack", "Batch0")
+SIBLING, STRANGER = "stack#Batch1", "other#Batch0"
+ROLE = "eks.amazonaws.com/role-arn"
+MINE = [("irsa-stack", "Apply")]
+_versions = itertools.count(1)
+
+
+def _binding(ownership: str = CREATE, role: str = "one", **more: Any) -> Binding:
+    return Binding("apps", "api", ownership, annotations={ROLE: role}, **more)
+
+
+def _object(
+    annotations: dict[str, str] | None = None,
+    *,
+    labels: dict[str, str] | None = None,
+    managers: list[tuple[str, str]] | None = None,
+) -> dict[str, Any]:
+    annotations, labels = annotations or {}, labels or {}
+    fields = {
+        "f:annotations": {f"f:{key}": {} for key in annotations},
+        "f:labels": {f"f:{key}": {} for key in labels},
+    }
+    return {
+        "metadata": {
+            "name": "api",
+            "namespace": "apps",
+            "uid": "uid",
+            "resourceVersion": str(next(_versions)),
+            "annotations": annotations,
+            "labels": labels,
+            "managedFields": [
+                {"manager": name, "operation": operation, "fieldsV1": {"f:metadata": fields}}
+                for name, operation in managers or []
+            ],
+        }
+    }
+
+
+def _made(role: str = "one", owner: str = ME.mark, **more: str) -> dict[str, Any]:
+    return _object(
+        {ROLE: role, "irsa-stack/owner": owner, **more},
+        labels={"app.kubernetes.io/managed-by": "irsa-stack"},
+        managers=[("irsa-stack", "Update")],
+    )
+
+
+def _adopted(role: str = "one", owner: str = ME.mark, **more: str) -> dict[str, Any]:
+    return _object({ROLE: role, "irsa-stack/owner": owner, **more}, managers=MINE)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "previous", "found", "verb"),
+    [
+        (_binding(), None, None, Verb.CREATE),
+        (_binding(), None, _made(), Verb.NOTHING),
+        (_binding(role="two"), _binding(), _made(), Verb.PATCH),
+        (_binding(), None, _made(owner=SIBLING), Verb.PATCH),
+        (_binding(), None, _made(owner=STRANGER), Verb.REFUSE),
+        (_binding(), None, _object(managers=[("helm", "Update")]), Verb.REFUSE),
+        (_binding(), _binding(), _object(), Verb.LEAVE),
+        (_binding(ADOPT), None, None, Verb.REFUSE),
+        (_binding(ADOPT), _binding(ADOPT), None, Verb.LEAVE),
+        (_binding(ADOPT), None, _object(), Verb.APPLY),
+        (_binding(ADOPT), None, _adopted(), Verb.NOTHING),
+        (_binding(ADOPT), None, _object({ROLE: "x"}), Verb.REFUSE),
+        (_binding(ADOPT, force=True), None, _object({ROLE: "x"}), Verb.APPLY),
+        (_binding(ADOPT), None, _adopted(owner=STRANGER), Verb.REFUSE),
+        (_binding(ADOPT, force=True), None, _adopted(owner=STRANGER), Verb.APPLY),
+        (_binding(ADOPT), _binding(), _made(), Verb.NOTHING),
+        (None, _binding(), None, Verb.NOTHING),
+        (None, _binding(), _made(), Verb.DELETE),
+        (None, _binding(ADOPT), _made(), Verb.PATCH),
+        (None, _binding(), _adopted(), Verb.PATCH),
+        (None, _binding(), _object({ROLE: "one"}, managers=[("argocd", "Apply")]), Verb.NOTHING),
+        (None, _binding(), _made(owner=SIBLING), Verb.LEAVE),
+        (None, _binding(), _made(owner=STRANGER), Verb.LEAVE),
+        (None, None, _made(), Verb.NOTHING),
+    ],
+)
+def test_the_step_follows_from_what_is_asked_for_and_found(
+    wanted: Binding | None, previous: Binding | None, found: dict[str, Any] | None, verb: Verb
+) -> None:
+    assert decide(wanted, previous, found, ME).verb is verb
+
+
+def test_a_refusal_names_the_account_who_made_it_and_the_way_out() -> None:
+    found = _object(labels={"app.kubernetes.io/managed-by": "Helm"})
+
+    step = decide(_binding(), None, found, ME)
+
+    assert step.reason == (
+        "apps/api must not exist before, got a service account managed by Helm; bind it with "
+        "Ownership.ADOPT, which leaves it to whom it belongs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (_made(owner=STRANGER), "bound by other#Batch0"),
+        (_object({"k": "v"}, managers=[("kubectl", "Update")]), "written by kubectl"),
+        (_object(), "of unknown origin"),
+    ],
+)
+def test_a_refusal_tells_where_the_object_is_from(found: dict[str, Any], told: str) -> None:
+    assert told in decide(_binding(), None, found, ME).reason
+
+
+def test_a_dispute_names_the_value_and_its_manager() -> None:
+    found = _object({ROLE: "x"}, managers=[("argocd", "Apply")])
+
+    step = decide(_binding(ADOPT), None, found, ME)
+
+    assert f"{ROLE}='x' (argocd)" in step.reason
+
+
+def test_force_keeps_what_it_replaces_and_gives_it_back() -> None:
+    found = _object({ROLE: "x"}, managers=[("argocd", "Apply")])
+    forced = decide(_binding(ADOPT, force=True), None, found, ME)
+    journal = forced.body["metadata"]["annotations"]["irsa-stack/undo"]
+
+    released = decide(None, _binding(ADOPT), _adopted(**{"irsa-stack/undo": journal}), ME)
+
+    assert json.loads(journal) == {"annotations": {ROLE: "x"}}
+    assert released.body["metadata"]["annotations"][ROLE] == "x"
+
+
+def test_an_account_taken_over_is_handed_back_until_the_other_lets_go() -> None:
+    taken = decide(_binding(role="two"), None, _made(owner=SIBLING), ME)
+    journal = taken.body["metadata"]["annotations"]["irsa-stack/undo"]
+    now = _made("two", **{"irsa-stack/undo": journal})
+
+    back = decide(None, _binding(role="two"), now, ME)
+    let_go = decide(None, _binding(), now, Owner("stack", "Batch1"))
+
+    assert back.verb is Verb.PATCH
+    assert back.body["metadata"]["annotations"] == {
+        ROLE: "one",
+        "irsa-stack/owner": SIBLING,
+        "irsa-stack/undo": None,
+    }
+    assert let_go.body["metadata"]["annotations"] == {"irsa-stack/undo": None}
+
+
+def test_a_key_that_is_no_longer_asked_for_goes() -> None:
+    found = _made(**{"eks.amazonaws.com/audience": "x"})
+
+    step = decide(_binding(), _binding(), found, ME)
+
+    assert step.body["metadata"]["annotations"] == {"eks.amazonaws.com/audience": None}
+
+
+def test_what_others_put_on_our_object_stays() -> None:
+    found = _made()
+    found["metadata"]["annotations"]["theirs"] = "x"
+
+    assert decide(_binding(), _binding(), found, ME).verb is Verb.NOTHING
+
+
+def test_an_unreadable_journal_is_no_journal() -> None:
+    found = _adopted(**{"irsa-stack/undo": "{"})
+
+    step = decide(None, _binding(ADOPT), found, ME)
+
+    assert step.body["metadata"]["annotations"][ROLE] is None
+
+
+def test_our_own_patch_does_not_stand_in_the_way_of_our_apply() -> None:
+    found = _object({ROLE: "one", "irsa-stack/owner": ME.mark}, managers=[("irsa-stack", "Update")])
+
+    step = decide(_binding(ADOPT, "two"), _binding(ADOPT), found, ME)
+
+    assert step.force
+    assert step.body["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now", "verb"),
+    [
+        (None, _made(), _made(), Verb.DELETE),
+        (None, _made(), None, Verb.NOTHING),
+        (None, _made(), _made(owner=SIBLING), Verb.NOTHING),
+        (_made(), None, None, Verb.CREATE),
+        (_made(), None, _made(), Verb.NOTHING),
+        (_made("one"), _made("two"), _made("two"), Verb.PATCH),
+        (_made("one"), _made("two"), _made("hand"), Verb.NOTHING),
+    ],
+)
+def test_undoes_what_is_still_as_we_left_it(
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+    now: dict[str, Any] | None,
+    verb: Verb,
+) -> None:
+    assert undo(before, after, now).verb is verb
+
+
+def test_does_not_undo_on_an_object_that_was_made_anew() -> None:
+    now = _made("two")
+    now["metadata"]["uid"] = "another"
+
+    assert undo(_made("one"), _made("two"), now).verb is Verb.NOTHING

@@ -81,7 +81,9 @@ requirements: install ## compile and pin requirements*.txt from pyproject.toml
 	@touch $@
 
 docs: .venv-docs/.installed ## the documentation as pages, in site/, with strict links
-	.venv-docs/bin/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+include tests/netfilter/netfilter.mk
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-docs node_modules cdk.out dist build site .pytest_cache .mypy_cache .ruff_cache

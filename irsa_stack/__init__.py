@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from irsa_stack.faults import InvalidInput
     from irsa_stack.handler_function import FunctionNetwork, FunctionSettings
     from irsa_stack.identity import ServiceAccountIdentity
-    from irsa_stack.metadata_guard import InstanceMetadataGuard
+    from irsa_stack.instance_metadata import deny_instance_metadata, refuse_untold_controllers
+    from irsa_stack.metadata_guard import HopLimit, InstanceMetadataGuard
+    from irsa_stack.node_user_data import AmiFamily, PacketFilter, cluster_settings
     from irsa_stack.oidc_provider import EksOidcProvider
     from irsa_stack.role import IrsaRole, Trust
     from irsa_stack.root_ca_thumbprint import RootCaThumbprint
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from irsa_stack.trust_review_plugin import TrustReview
 
 __all__ = [
+    "AmiFamily",
     "AwsNodeAddon",
     "AwsNodeRebinding",
     "BoundServiceAccount",
@@ -30,22 +33,28 @@ __all__ = [
     "EksOidcProvider",
     "FunctionNetwork",
     "FunctionSettings",
+    "HopLimit",
     "InstanceMetadataGuard",
     "InvalidInput",
     "IrsaRole",
     "IrsaServiceAccounts",
     "Ownership",
+    "PacketFilter",
     "RootCaThumbprint",
     "ServiceAccountIdentity",
     "Thumbprints",
     "Trust",
     "TrustReview",
+    "cluster_settings",
     "controllers",
+    "deny_instance_metadata",
+    "refuse_untold_controllers",
     "stacks",
     "trust_policy",
 ]
 
 _MODULES = {
+    "AmiFamily": "node_user_data",
     "AwsNodeAddon": "aws_node",
     "AwsNodeRebinding": "aws_node",
     "BoundServiceAccount": "service_accounts",
@@ -53,16 +62,21 @@ _MODULES = {
     "EksOidcProvider": "oidc_provider",
     "FunctionNetwork": "handler_function",
     "FunctionSettings": "handler_function",
+    "HopLimit": "metadata_guard",
     "InstanceMetadataGuard": "metadata_guard",
     "InvalidInput": "faults",
     "IrsaRole": "role",
     "IrsaServiceAccounts": "service_accounts",
     "Ownership": "service_accounts",
+    "PacketFilter": "node_user_data",
     "RootCaThumbprint": "root_ca_thumbprint",
     "ServiceAccountIdentity": "identity",
     "Thumbprints": "thumbprints",
     "Trust": "role",
     "TrustReview": "trust_review_plugin",
+    "cluster_settings": "node_user_data",
+    "deny_instance_metadata": "instance_metadata",
+    "refuse_untold_controllers": "instance_metadata",
     "trust_policy": "trust",
 }
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from aws_cdk import Aws, CfnResource, CustomResource, Duration
+from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
@@ -20,11 +21,14 @@ from irsa_stack.service_accounts import (
     define_access_entry,
     role_tags,
 )
+from irsa_stack.taggable_resource import TaggableResource
 
 AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
 IPV4_POLICY = "AmazonEKS_CNI_Policy"
 IPV6_POLICY = "AmazonEKS_CNI_IPv6_Policy"
 _ROLLOUT_SECONDS_AT_MOST = 780
+# Which construct gives aws-node its role, by the service accounts of the cluster.
+_CLAIMS: WeakKeyDictionary[IrsaServiceAccounts, str] = WeakKeyDictionary()
 
 
 class AwsNodeRebinding(Construct):
@@ -50,7 +54,7 @@ class AwsNodeRebinding(Construct):
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import (
         ...     AwsNodeRebinding, ClusterConnection, EksOidcProvider, IrsaServiceAccounts
@@ -91,7 +95,10 @@ class AwsNodeRebinding(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         wait = _ROLLOUT_SECONDS_AT_MOST if rollout_timeout is None else rollout_timeout.to_seconds()
-        faults = list(_family_faults(ip_family, cni_policy))
+        faults = [
+            *_family_faults(ip_family, cni_policy),
+            *_claim_faults(service_accounts, self),
+        ]
         if not 1 <= wait <= _ROLLOUT_SECONDS_AT_MOST:
             faults.append(
                 f"rollout_timeout must be 1-{_ROLLOUT_SECONDS_AT_MOST} seconds, got {wait}; a"
@@ -128,7 +135,7 @@ class AwsNodeRebinding(Construct):
             description="Moves aws-node to a role of its own",
             timeout=FUNCTION_TIMEOUT,
             settings=service_accounts.settings,
-            statements=_detach_statements(node_roles, policy_arns),
+            statements=[_describe_cluster(cluster.cluster_name)],
             layers=[service_accounts.kubectl_layer],
             architecture=ARCHITECTURE,
             memory_size=512,
@@ -160,6 +167,10 @@ class AwsNodeRebinding(Construct):
             },
         )
         resource.node.add_dependency(access)
+        for role in node_roles:
+            resource.node.add_dependency(
+                _define_detaching(self, function.role, role, policy_arns, ip_family)
+            )
         self.binding: IConstruct = resource
         """Depend on it to be made after `aws-node` has its role."""
         self.nodes_checked: str = resource.get_att_string("NodesChecked")
@@ -205,7 +216,10 @@ class AwsNodeAddon(Construct):
         configuration_values: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        faults = list(_family_faults(ip_family, cni_policy))
+        faults = [
+            *_family_faults(ip_family, cni_policy),
+            *_claim_faults(service_accounts, self),
+        ]
         if resolve_conflicts not in ("NONE", "OVERWRITE", "PRESERVE"):
             faults.append(
                 "resolve_conflicts must be NONE, OVERWRITE or PRESERVE, got"
@@ -225,10 +239,10 @@ class AwsNodeAddon(Construct):
             tags=role_tags(AWS_NODE, cluster.cluster_name),
         )
         """The role of `aws-node`."""
-        self.binding: IConstruct = CfnResource(
+        self.binding: IConstruct = TaggableResource(
             self,
             "Resource",
-            type="AWS::EKS::Addon",
+            resource_type="AWS::EKS::Addon",
             properties={
                 "AddonName": "vpc-cni",
                 "ClusterName": cluster.cluster_name,
@@ -262,18 +276,50 @@ def _managed_arn(name: str) -> str:
     return f"arn:{Aws.PARTITION}:iam::aws:policy/{name}"
 
 
-def _detach_statements(
-    node_roles: Sequence[iam.IRole], policy_arns: Sequence[str]
-) -> list[iam.PolicyStatement]:
-    """Let the function move these policies on these roles, and nothing else."""
-    if not node_roles:
+def _describe_cluster(cluster_name: str) -> iam.PolicyStatement:
+    """Let the function see whether a cluster that does not answer is gone."""
+    return iam.PolicyStatement(
+        actions=["eks:DescribeCluster"],
+        resources=[f"arn:{Aws.PARTITION}:eks:{Aws.REGION}:{Aws.ACCOUNT_ID}:cluster/{cluster_name}"],
+    )
+
+
+def _define_detaching(
+    scope: Construct,
+    grantee: iam.IRole,
+    node_role: iam.IRole,
+    policy_arns: Sequence[str],
+    ip_family: str,
+) -> iam.Policy:
+    """Let the function move these policies on this role, and nothing else.
+
+    A resource of its own for each role: a node role that is no longer handed in must get its policy
+    back, and CloudFormation removes what a template dropped only after all updates.
+    """
+    return iam.Policy(
+        scope,
+        f"Detaching{node_role.node.addr[-8:]}{ip_family.capitalize()}",
+        roles=[grantee],
+        statements=[
+            iam.PolicyStatement(
+                actions=["iam:ListAttachedRolePolicies"], resources=[node_role.role_arn]
+            ),
+            iam.PolicyStatement(
+                actions=["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+                resources=[node_role.role_arn],
+                conditions={"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
+            ),
+        ],
+    )
+
+
+def _claim_faults(service_accounts: IrsaServiceAccounts, claimant: Construct) -> list[str]:
+    """One of the two constructs in this file, and once: a second would undo the first."""
+    claim = f"{type(claimant).__name__} {claimant.node.path!r}"
+    first = _CLAIMS.setdefault(service_accounts, claim)
+    if first == claim:
         return []
-    arns = [role.role_arn for role in node_roles]
     return [
-        iam.PolicyStatement(actions=["iam:ListAttachedRolePolicies"], resources=arns),
-        iam.PolicyStatement(
-            actions=["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-            resources=arns,
-            conditions={"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
-        ),
+        "service_accounts must have one construct that gives aws-node its role, got"
+        f" {claim} beside {first}; keep one"
     ]

@@ -533,9 +533,15 @@ def _tag_faults(tags: dict[str, str]) -> Iterator[str]:
     yield from budgets.tags_faults(len(tags) + 2, of="every resource")
     for key, value in tags.items():
         if key.lower().startswith("aws:") or not 1 <= len(key) <= _TAG_KEY_CHARACTERS:
-            yield f"tags must have keys of 1-128 characters, not starting with aws:, got {key!r}"
+            yield (
+                "tags must have keys of 1-128 characters, not starting with aws:, got"
+                f" {key!r}; rename it"
+            )
         if len(value) > _TAG_VALUE_CHARACTERS:
-            yield f"tags must have values of at most 256 characters, got {len(value)} for {key!r}"
+            yield (
+                f"tags must have values of at most 256 characters, got {len(value)} for {key!r};"
+                " shorten it"
+            )
 
 
 def _mode_faults(settings: Environment) -> Iterator[str]:

@@ -14,35 +14,25 @@ from irsa_stack.deploy_time import TOKEN
 _PSEUDO_PARAMETER = re.compile(r"\$\{Token\[AWS\.(Partition|AccountId|Region|URLSuffix)\.\d+\]\}")
 
 
-def fn_sub(
-    text: str,
-    *,
-    names: Mapping[str, str] | None = None,
-    references: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+def fn_sub(text: str, *, names: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return *text* as `Fn::Sub`, a complete object: a joined string loses cross-stack references.
 
     Args:
         text: may hold deploy-time values.
         names: what a deploy-time value is called, as a variable. Default: `Value1`, `Value2` ...
-        references: what a deploy-time value is in this very stack, such as `LogicalId.Arn`; no
-            variable is needed then. Default: pseudo parameters only.
     """
     # A `${` of the text itself would be taken for a variable; `${!` is CloudFormation's escape.
-    return _fn_sub(text, "${!", names or {}, references or {})
+    return _fn_sub(text, "${!", names or {})
 
 
 def fn_sub_json(
-    document: Mapping[str, Any],
-    *,
-    names: Mapping[str, str] | None = None,
-    references: Mapping[str, str] | None = None,
+    document: Mapping[str, Any], *, names: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Return *document* as compact JSON in `Fn::Sub`; arguments as for `fn_sub`."""
     text = json.dumps(document, separators=(",", ":"))
     # JSON's own escape for `$`, which no text of a user's can undo: `${!` without its brace could
     # swallow the variable behind it.
-    return _fn_sub(text, "\\u0024{", names or {}, references or {})
+    return _fn_sub(text, "\\u0024{", names or {})
 
 
 def holds_only_pseudo_parameters(text: str) -> bool:
@@ -50,16 +40,14 @@ def holds_only_pseudo_parameters(text: str) -> bool:
     return TOKEN.search(text) is not None and not TOKEN.search(_PSEUDO_PARAMETER.sub("", text))
 
 
-def _fn_sub(
-    text: str, dollar_brace: str, names: Mapping[str, str], references: Mapping[str, str]
-) -> dict[str, Any]:
-    inline = dict(references)
+def _fn_sub(text: str, dollar_brace: str, names: Mapping[str, str]) -> dict[str, Any]:
+    inline: dict[str, str] = {}
     variables: dict[str, str] = {}
     for token in TOKEN.findall(text):
         pseudo = _PSEUDO_PARAMETER.fullmatch(token)
         if pseudo is not None:
             inline[token] = f"AWS::{pseudo[1]}"
-        elif token not in inline:
+        else:
             variables.setdefault(token, names.get(token, f"Value{len(variables) + 1}"))
     known = inline | variables
     literal_parts = [part.replace("${", dollar_brace) for part in TOKEN.split(text)]

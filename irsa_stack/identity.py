@@ -29,7 +29,7 @@ class ServiceAccountIdentity:
     Raises:
         InvalidInput: either breaks Kubernetes' rule; all faults are listed.
 
-    Example:
+    Examples:
         >>> ServiceAccountIdentity("apps", "api").subject
         'system:serviceaccount:apps:api'
 

@@ -46,7 +46,7 @@ def refuse_untold_controllers(chart_values: Mapping[str, Mapping[str, Any]]) -> 
     Raises:
         InvalidInput: at least one fact is missing; all are listed.
 
-    Example:
+    Examples:
         >>> refuse_untold_controllers({"cluster-autoscaler": {"awsRegion": "eu-west-1"}})
     """
     refuse(untold_controllers_faults(chart_values))

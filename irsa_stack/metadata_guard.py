@@ -70,7 +70,7 @@ class InstanceMetadataGuard(Construct):
         InvalidInput: a property breaks a rule, or the family cannot be guarded; all faults are
             listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import InstanceMetadataGuard
         >>> guard = InstanceMetadataGuard(cdk.Stack(), "MetadataGuard")

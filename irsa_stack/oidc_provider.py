@@ -39,7 +39,7 @@ class EksOidcProvider(Resource):
     Raises:
         InvalidInput: a property breaks a rule of IAM; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import EksOidcProvider
         >>> provider = EksOidcProvider(

@@ -67,7 +67,7 @@ class IrsaRole(Construct):
     Raises:
         InvalidInput: a rule of Kubernetes or IAM is broken; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import EksOidcProvider, IrsaRole
         >>> stack = cdk.Stack()

@@ -41,7 +41,7 @@ class RootCaThumbprint(Construct):
     Raises:
         InvalidInput: a property breaks a rule of IAM; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import RootCaThumbprint
         >>> stack = cdk.Stack()

@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from irsa_stack.deploy_time import TOKEN, is_deploy_time
-from irsa_stack.fn_sub import fn_sub_json
+from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.identity import ServiceAccountIdentity
 
 ROLE_ARN_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -27,6 +26,21 @@ OWN_ANNOTATIONS = frozenset(
 
 MANAGED_BY_LABEL = {"app.kubernetes.io/managed-by": "irsa-stack"}
 OWNER_ANNOTATION = "irsa-stack/owner"
+
+ROLE_PLACEHOLDER = "<role>"
+
+COMMON_MANIFEST: Mapping[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {
+        "name": "<name>",
+        "namespace": "<namespace>",
+        "labels": MANAGED_BY_LABEL,
+        "annotations": {ROLE_ARN_ANNOTATION: ROLE_PLACEHOLDER, REGIONAL_STS_ANNOTATION: "true"},
+    },
+}
+"""The manifest of every account of which nothing special is asked. What is the account's own stands
+beside it, as `<namespace>/<name>` and the role: a thousand accounts fit a template."""
 
 TOKEN_EXPIRATION_SECONDS = (600, 86_400)
 ANNOTATIONS_BYTES = 256 * 1024
@@ -53,26 +67,15 @@ def service_account_manifest(
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def manifest_on_one_line(
-    manifest: dict[str, Any], references: Mapping[str, str]
-) -> str | dict[str, Any]:
-    """Return *manifest* as JSON text for a template: one line to review, and one of a diff.
-
-    With deploy-time values that are not in *references* it stays an object, because text would
-    take in their quotation marks as they are.
-
-    Args:
-        manifest: a Kubernetes object.
-        references: role ARNs by what they are in this very stack, such as `LogicalId.Arn`.
-    """
-    text = json.dumps(manifest, separators=(",", ":"))
-    tokens = TOKEN.findall(text)
-    if not tokens:
-        return text
-    return (
-        fn_sub_json(manifest, references=references)
-        if references.keys() >= set(tokens)
-        else manifest
+def is_common(
+    manifest: Mapping[str, Any], identity: ServiceAccountIdentity, *, role_arn: str
+) -> bool:
+    """Whether *manifest* is the common one with this name, namespace and role."""
+    metadata = COMMON_MANIFEST["metadata"]
+    return manifest == service_account_manifest(
+        identity,
+        annotations={**metadata["annotations"], ROLE_ARN_ANNOTATION: role_arn},
+        labels=metadata["labels"],
     )
 
 

@@ -1,7 +1,6 @@
 """Service accounts of one cluster, each bound to a role of its own."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,12 +10,10 @@ from typing import Any
 import jsii
 from aws_cdk import (
     Aws,
-    CfnResource,
     CustomResource,
     Duration,
     IStableAnyProducer,
     Lazy,
-    Stack,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -24,7 +21,7 @@ from constructs import Construct, DependencyGroup, IConstruct
 
 from irsa_stack.arn import arn_faults
 from irsa_stack.binder_access import access_policies
-from irsa_stack.budgets import ROLE_NAME_CHARACTERS, document_characters
+from irsa_stack.budgets import PATH_CHARACTERS, ROLE_NAME_CHARACTERS, document_characters
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.handler_function import FunctionSettings, HandlerFunction
@@ -33,13 +30,15 @@ from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.kubectl_layer import kubectl_layer as layer_for_version
 from irsa_stack.role import IrsaRole
 from irsa_stack.service_account_manifest import (
+    COMMON_MANIFEST,
     MANAGED_BY_LABEL,
-    manifest_on_one_line,
+    is_common,
     metadata_faults,
     service_account_manifest,
     token_expiration_faults,
     webhook_annotations,
 )
+from irsa_stack.taggable_resource import TaggableResource
 from irsa_stack.trust import STS_AUDIENCE
 
 BATCH_BYTES = 100_000
@@ -49,7 +48,7 @@ invocation of at most 256 KiB, so that a batch of half that size can be created 
 See: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
-_LONGEST_ROLE_ARN = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
+_ROLE_ARN_CHARACTERS = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
 
 FUNCTION_TIMEOUT = Duration.minutes(15)
 SERVICE_TIMEOUT = Duration.minutes(20)
@@ -147,7 +146,7 @@ class IrsaServiceAccounts(Construct):
     Raises:
         InvalidInput: no installed package serves the version, or *cluster* lacks an attribute.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
         >>> stack = cdk.Stack()
@@ -349,6 +348,7 @@ class IrsaServiceAccounts(Construct):
         if ownership in (Ownership.CREATE, Ownership.ADOPT):
             self._bind(
                 _Entry(
+                    identity=identity,
                     ownership=ownership,
                     manifest=service_account_manifest(
                         identity,
@@ -361,14 +361,15 @@ class IrsaServiceAccounts(Construct):
                     restart=tuple(restart),
                     force=force,
                     create_namespace=create_namespace,
-                    own_role_arn=None if created is None else role_arn,
-                    longest_role_arn=_LONGEST_ROLE_ARN + len(path or self._path or ""),
+                    role_arn=role_arn,
+                    role_arn_characters=_ROLE_ARN_CHARACTERS
+                    + (PATH_CHARACTERS if created is None else len(path or self._path or "")),
                 )
             )
         return account
 
     def _bind(self, entry: "_Entry") -> None:
-        self._namespaces.add(entry.namespace)
+        self._namespaces.add(entry.identity.namespace)
         self._creates_namespaces |= entry.create_namespace
         self._entries[entry.key] = entry
         if not self._batches:
@@ -398,6 +399,7 @@ class IrsaServiceAccounts(Construct):
                     "Endpoint": self.cluster.endpoint,
                     "CertificateAuthorityData": self.cluster.certificate_authority_data,
                 },
+                "Manifest": COMMON_MANIFEST,
                 "ServiceAccounts": Lazy.any(_Produced(lambda: self._batch(position))),
             },
         )
@@ -412,18 +414,11 @@ class IrsaServiceAccounts(Construct):
 
     def _batch(self, position: int) -> dict[str, Any]:
         count = len(self._batches)
-        entries = [
-            entry
+        return {
+            key: entry.property
             for key, entry in sorted(self._entries.items())
             if _batch_of(key, count) == position
-        ]
-        arns = [entry.own_role_arn for entry in entries if entry.own_role_arn is not None]
-        attributes = Stack.of(self).resolve(arns)
-        references = {
-            arn: ".".join(attribute["Fn::GetAtt"])
-            for arn, attribute in zip(arns, attributes, strict=True)
         }
-        return {entry.key: entry.property(references) for entry in entries}
 
     def _define_function(self) -> HandlerFunction:
         function = HandlerFunction(
@@ -460,41 +455,41 @@ class IrsaServiceAccounts(Construct):
 class _Entry:
     """One account of a batch, as the function reads it."""
 
+    identity: ServiceAccountIdentity
     ownership: Ownership
     manifest: dict[str, Any]
     restart: tuple[str, ...]
     force: bool
     create_namespace: bool
-    own_role_arn: str | None
-    longest_role_arn: int
-
-    @property
-    def namespace(self) -> str:
-        return str(self.manifest["metadata"]["namespace"])
+    role_arn: str
+    role_arn_characters: int
 
     @property
     def key(self) -> str:
-        return f"{self.namespace}/{self.manifest['metadata']['name']}"
+        return str(self.identity)
 
     @cached_property
     def bytes(self) -> int:
-        """Bytes in the event, where the manifest is JSON inside JSON, at the longest."""
-        longest = {} if self.own_role_arn is None else {self.own_role_arn: self.longest_role_arn}
-        entry = {**self.property({}), "Manifest": json.dumps(self.manifest)}
-        return document_characters({self.key: entry}, longest)
+        """Bytes in the event, with deploy-time values at their longest."""
+        return document_characters(
+            {self.key: self.property}, {self.role_arn: self.role_arn_characters}
+        )
 
-    def property(self, references: Mapping[str, str]) -> dict[str, Any]:
-        entry: dict[str, Any] = {
-            "Ownership": str(self.ownership),
-            "Manifest": manifest_on_one_line(self.manifest, references),
-        }
+    @cached_property
+    def property(self) -> str | dict[str, Any]:
+        """The role, if all else is as with every account; else the whole."""
+        entry: dict[str, Any] = {"Ownership": str(self.ownership), "Manifest": self.manifest}
         if self.restart:
             entry["Restart"] = list(self.restart)
         if self.force:
             entry["Force"] = "true"
         if self.create_namespace:
             entry["CreateNamespace"] = "true"
-        return entry
+        nothing_special = entry.keys() == {"Ownership", "Manifest"} and (
+            self.ownership is Ownership.CREATE
+            and is_common(self.manifest, self.identity, role_arn=self.role_arn)
+        )
+        return self.role_arn if nothing_special else entry
 
 
 def define_access_entry(
@@ -504,15 +499,12 @@ def define_access_entry(
     cluster: ClusterConnection,
     principal_arn: str,
     policies: Any,  # noqa: ANN401 (a list, or one produced at synth)
-) -> CfnResource:
-    """Define who a function is to the cluster's API server.
-
-    By resource type and not by class: `aws_eks` costs a quarter of a second to import.
-    """
-    return CfnResource(
+) -> TaggableResource:
+    """Define who a function is to the cluster's API server."""
+    return TaggableResource(
         scope,
         construct_id,
-        type="AWS::EKS::AccessEntry",
+        resource_type="AWS::EKS::AccessEntry",
         properties={
             "ClusterName": cluster.cluster_name,
             "PrincipalArn": principal_arn,

@@ -42,7 +42,7 @@ def trust_policy(
     Raises:
         InvalidInput: a rule is broken, or nobody would be trusted; all faults are listed.
 
-    Example:
+    Examples:
         >>> policy = trust_policy(
         ...     provider_arn="arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/1",
         ...     issuer="oidc.example.com/id/1",

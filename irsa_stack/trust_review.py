@@ -13,7 +13,7 @@ from irsa_stack.arn import arn_faults
 from irsa_stack.budgets import TRUST_POLICY_CHARACTERS_AT_MOST, document_characters
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.identity import SUBJECT_PREFIX, name_faults, namespace_faults
-from irsa_stack.service_account_manifest import ROLE_ARN_ANNOTATION
+from irsa_stack.service_account_manifest import ROLE_ARN_ANNOTATION, ROLE_PLACEHOLDER
 from irsa_stack.trust import ASSUME_ROLE_ACTION, STS_AUDIENCE
 
 RULES = {
@@ -71,7 +71,7 @@ def trust_policy_faults(document: object, *, partition: str | None = None) -> It
         document: the policy, as an object or as JSON text; may hold deploy-time values.
         partition: partition that its ARNs must be in. Default: any.
 
-    Example:
+    Examples:
         >>> [fault] = trust_policy_faults('{"Statement": ')
         >>> fault.partition(",")[0]
         'trust policy must be JSON'
@@ -122,6 +122,8 @@ def role_annotation_findings(value: object, *, partition: str | None = None) -> 
             yield from role_annotation_findings(item, partition=partition)
     if isinstance(value, Mapping):
         for key, item in value.items():
+            if key == ROLE_ARN_ANNOTATION and item == ROLE_PLACEHOLDER:
+                continue  # the common manifest: each account's role stands beside it
             if key == ROLE_ARN_ANNOTATION:
                 for fault in arn_faults(item, "role", of=key, partition=partition):
                     yield Finding("IRSA501", fault)

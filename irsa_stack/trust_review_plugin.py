@@ -37,7 +37,7 @@ class TrustReview:
     A violation that is meant is acknowledged with `irsa-stack::RULE` and a reason; the rules are
     `irsa_stack.trust_review.RULES`.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import TrustReview
         >>> app = cdk.App()

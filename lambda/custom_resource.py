@@ -114,10 +114,6 @@ class Deadline:
             raise OutOfTime(f"the work must end within {self.seconds:.0f} s and did not")
         time.sleep(seconds)
 
-    def expire(self) -> None:
-        """End now: work that was given up must not go on when Lambda thaws the process."""
-        self._end = -math.inf
-
 
 def log(message: str, *, level: str = "INFO", **facts: object) -> None:
     """Write one line of JSON to the function's log."""
@@ -150,9 +146,9 @@ def answer(
         grace_seconds: How long after its deadline the work is given up.
         answer_seconds: What is kept for the answer at the end of the function's time.
     """
-    ends_at = time.monotonic() + context.get_remaining_time_in_millis() / 1000
-    left = ends_at - time.monotonic() - answer_seconds - grace_seconds
-    deadline = Deadline(min(work_seconds, left))
+    seconds = context.get_remaining_time_in_millis() / 1000
+    ends_at = time.monotonic() + seconds
+    deadline = Deadline(min(work_seconds, seconds - answer_seconds - grace_seconds))
     request = Request.from_event(event)
     log(
         f"{request.type} started",
@@ -173,7 +169,6 @@ def answer(
     try:
         response = responses.get(timeout=deadline.seconds + grace_seconds)
     except Empty:
-        deadline.expire()
         reason = (
             f"gave up after {deadline.seconds + grace_seconds:.0f} s: the work did not end at "
             f"its deadline; its last step is in the log, {log_stream}"

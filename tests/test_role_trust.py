@@ -1,4 +1,4 @@
-"""Seven facts of every trust policy, for issuers known at synth and at deploy, in each partition."""
+"""Seven facts of every trust policy, for issuers known and unknown at synth, by partition."""
 
 import functools
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from irsa_stack.controllers.aws_load_balancer_controller import AwsLoadBalancerController
     from irsa_stack.controllers.cluster_autoscaler import ClusterAutoscaler
+    from irsa_stack.controllers.controller import Controller
     from irsa_stack.controllers.external_dns import ExternalDns
     from irsa_stack.controllers.vpc_cni import VpcCni, vpc_cni_policy
 
 __all__ = [
     "AwsLoadBalancerController",
     "ClusterAutoscaler",
+    "Controller",
     "ExternalDns",
     "VpcCni",
     "vpc_cni_policy",
@@ -23,6 +25,7 @@ __all__ = [
 _MODULES = {
     "AwsLoadBalancerController": "aws_load_balancer_controller",
     "ClusterAutoscaler": "cluster_autoscaler",
+    "Controller": "controller",
     "ExternalDns": "external_dns",
     "VpcCni": "vpc_cni",
     "vpc_cni_policy": "vpc_cni",

@@ -25,6 +25,7 @@ class AwsLoadBalancerController(Controller):
         service_accounts: the service accounts of the cluster.
         vpc_id: VPC of the cluster.
         cluster_name: name of the cluster. Default: that of *service_accounts*.
+        vpc_owner: account of the VPC, if it is shared with the cluster's. Default: the cluster's.
         region: region of the cluster. Default: that of the stack.
         target_groups: ARNs of target groups made elsewhere, for `TargetGroupBinding`s. Default:
             only those that the controller makes.
@@ -39,7 +40,7 @@ class AwsLoadBalancerController(Controller):
     Raises:
         InvalidInput: a scope is empty, or a property breaks a rule; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
         >>> from irsa_stack.controllers import AwsLoadBalancerController
@@ -77,6 +78,7 @@ class AwsLoadBalancerController(Controller):
         service_accounts: IrsaServiceAccounts,
         vpc_id: str,
         cluster_name: str | None = None,
+        vpc_owner: str | None = None,
         region: str | None = None,
         target_groups: Sequence[str] = (),
         waf: bool | None = None,
@@ -87,7 +89,7 @@ class AwsLoadBalancerController(Controller):
         **account: Unpack[AccountOptions],
     ) -> None:
         cluster = name_of_cluster(service_accounts, cluster_name)
-        place = place_of(service_accounts, region=region)
+        place = place_of(service_accounts, region=region, vpc_owner=vpc_owner)
         # The partition is known at deploy only; the region mostly at synth.
         protected = not place.region.startswith("cn-")
         waf = protected if waf is None else waf

@@ -34,7 +34,7 @@ class ClusterAutoscaler(Controller):
     Raises:
         InvalidInput: a scope is empty, or a property breaks a rule; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
         >>> from irsa_stack.controllers import ClusterAutoscaler

@@ -114,10 +114,20 @@ class Controller(Construct):
         return iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref)
 
 
-def place_of(service_accounts: IrsaServiceAccounts, *, region: str | None = None) -> Place:
+def place_of(
+    service_accounts: IrsaServiceAccounts,
+    *,
+    region: str | None = None,
+    vpc_owner: str | None = None,
+) -> Place:
     """Return where the cluster of *service_accounts* is: by default, where its roles are."""
     stack = Stack.of(service_accounts)
-    return Place(partition=Aws.PARTITION, region=region or stack.region, account=stack.account)
+    return Place(
+        partition=Aws.PARTITION,
+        region=region or stack.region,
+        account=stack.account,
+        vpc_owner=vpc_owner,
+    )
 
 
 def name_of_cluster(service_accounts: IrsaServiceAccounts, cluster_name: str | None) -> str:
@@ -163,6 +173,8 @@ def _shown(resolved: Any) -> str:  # noqa: ANN401 (whatever a template may hold)
     ((function, value),) = resolved.items()
     if function == "Fn::Join":
         return str(value[0]).join(map(_shown, value[1]))
+    if function == "Fn::ImportValue":
+        return _shown(value)
     if function == "Fn::GetAtt":
         return f"<{value[0]}.{value[1]}>" if isinstance(value, list) else f"<{value}>"
     return f"<{value}>"

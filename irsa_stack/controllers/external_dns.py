@@ -40,7 +40,7 @@ class ExternalDns(Controller):
     Raises:
         InvalidInput: no zone is named, or a property breaks a rule; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
         >>> from irsa_stack.controllers import ExternalDns

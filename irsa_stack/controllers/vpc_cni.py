@@ -34,6 +34,7 @@ class VpcCni(Controller):
             managed policy serves, which follows the releases of the VPC CNI.
         cluster_name: name of the cluster. Default: that of *service_accounts*.
         vpc_id: VPC of the cluster; needed with *cluster_scoped*.
+        vpc_owner: account of the VPC, if it is shared with the cluster's. Default: the cluster's.
         namespace: namespace of the account. Default: `kube-system`.
         service_account: name of the account. Default: `aws-node`.
         ownership: whose object the account is: not ours, so that removing us keeps it. Default:
@@ -44,7 +45,7 @@ class VpcCni(Controller):
     Raises:
         InvalidInput: a scope is empty, or a property breaks a rule; all faults are listed.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
         >>> from irsa_stack.controllers import VpcCni
@@ -79,6 +80,7 @@ class VpcCni(Controller):
         cluster_scoped: bool = False,
         cluster_name: str | None = None,
         vpc_id: str | None = None,
+        vpc_owner: str | None = None,
         namespace: str = "kube-system",
         service_account: str = "aws-node",
         ownership: Ownership = Ownership.ADOPT,
@@ -93,7 +95,7 @@ class VpcCni(Controller):
             )
         cluster = name_of_cluster(service_accounts, cluster_name)
         documents = policies.policy_documents(
-            place=place_of(service_accounts),
+            place=place_of(service_accounts, vpc_owner=vpc_owner),
             ip_family=ip_family,
             cluster_scoped=cluster_scoped,
             cluster_name=cluster,
@@ -122,6 +124,7 @@ def vpc_cni_policy(
     *,
     cluster_name: str | None = None,
     vpc_id: str | None = None,
+    vpc_owner: str | None = None,
 ) -> dict[str, Any]:
     """Return the VPC CNI's policy, for `AwsNodeRebinding(cni_policy=...)` and `AwsNodeAddon`.
 
@@ -130,6 +133,7 @@ def vpc_cni_policy(
             policy is the better one.
         cluster_name: cluster to hold it to; `aws-node` must have `CLUSTER_NAME` set. Default: none.
         vpc_id: VPC of that cluster.
+        vpc_owner: account of the VPC, if it is shared with the cluster's. Default: the cluster's.
 
     Returns:
         The document, for the account and region of the stack that it is used in.
@@ -138,7 +142,12 @@ def vpc_cni_policy(
         InvalidInput: a property breaks a rule; all faults are listed.
     """
     documents = policies.policy_documents(
-        place=Place(partition=Aws.PARTITION, region=Aws.REGION, account=Aws.ACCOUNT_ID),
+        place=Place(
+            partition=Aws.PARTITION,
+            region=Aws.REGION,
+            account=Aws.ACCOUNT_ID,
+            vpc_owner=vpc_owner,
+        ),
         ip_family=ip_family,
         cluster_scoped=cluster_name is not None,
         cluster_name=cluster_name,

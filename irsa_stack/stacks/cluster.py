@@ -14,6 +14,7 @@ from constructs import Construct
 from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.config import EndpointSettings, Environment, NewCluster
+from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.handler_function import FunctionNetwork
 from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts
@@ -126,6 +127,16 @@ class EksClusterStack(Stack):
         apply_settings(self, settings)
         acknowledge(self, settings)
         self._define_outputs(settings, aws_node)
+
+    @property
+    def exported_vpc_id(self) -> str:
+        """Id of the VPC for another stack.
+
+        Exported here and not when it is used, so that its name is known to those who say why a
+        policy names it.
+        """
+        vpc_id = self.vpc.vpc_id
+        return str(self.export_value(vpc_id)) if is_deploy_time(vpc_id) else vpc_id
 
     @property
     def availability_zones(self) -> list[str]:

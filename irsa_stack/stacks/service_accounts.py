@@ -15,6 +15,7 @@ from irsa_stack.aws_node import AwsNodeRebinding
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.config import Environment, ExistingCluster, ServiceAccountSettings
 from irsa_stack.handler_function import FunctionSettings
+from irsa_stack.instance_metadata import refuse_untold_controllers
 from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.stacks.cluster import EksClusterStack
@@ -66,7 +67,7 @@ class ServiceAccountsStack(Stack):
         oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:
             connection, oidc_provider = cluster.connection, cluster.oidc_provider
-            vpc_id = cluster.vpc.vpc_id
+            vpc_id = cluster.exported_vpc_id
         elif existing is not None:
             connection = _existing_connection(self, existing)
             oidc_provider = _existing_provider(
@@ -89,7 +90,13 @@ class ServiceAccountsStack(Stack):
         )
         """The service accounts of the cluster."""
         if part == 0:
-            self._add_controllers(settings, vpc_id)
+            for controller in self._add_controllers(settings, vpc_id):
+                CfnOutput(
+                    self,
+                    f"ChartValues{type(controller).__name__}",
+                    value=self.to_json_string(controller.chart_values),
+                    description=f"Values of chart {controller.upstream.chart}",
+                )
             if existing is not None and settings.vpc_cni == "rebind":
                 AwsNodeRebinding(
                     self,
@@ -133,36 +140,50 @@ class ServiceAccountsStack(Stack):
             allow_default_service_account=account.allow_default_service_account,
         )
 
-    def _add_controllers(self, settings: Environment, vpc_id: str | None) -> None:
+    def _add_controllers(
+        self, settings: Environment, vpc_id: str | None
+    ) -> list[controllers.Controller]:
         wanted = settings.controllers
+        defined: list[controllers.Controller] = []
         if wanted.external_dns is not None:
-            controllers.ExternalDns(
-                self,
-                "ExternalDns",
-                service_accounts=self.service_accounts,
-                hosted_zones=wanted.external_dns.hosted_zones,
-                namespace=wanted.external_dns.namespace,
-                ownership=Ownership(wanted.external_dns.ownership),
+            defined.append(
+                controllers.ExternalDns(
+                    self,
+                    "ExternalDns",
+                    service_accounts=self.service_accounts,
+                    hosted_zones=wanted.external_dns.hosted_zones,
+                    namespace=wanted.external_dns.namespace,
+                    ownership=Ownership(wanted.external_dns.ownership),
+                )
             )
         if wanted.cluster_autoscaler is not None:
-            controllers.ClusterAutoscaler(
-                self,
-                "ClusterAutoscaler",
-                service_accounts=self.service_accounts,
-                cluster_name=settings.cluster_name,
-                namespace=wanted.cluster_autoscaler.namespace,
-                ownership=Ownership(wanted.cluster_autoscaler.ownership),
+            defined.append(
+                controllers.ClusterAutoscaler(
+                    self,
+                    "ClusterAutoscaler",
+                    service_accounts=self.service_accounts,
+                    cluster_name=settings.cluster_name,
+                    namespace=wanted.cluster_autoscaler.namespace,
+                    ownership=Ownership(wanted.cluster_autoscaler.ownership),
+                )
             )
         if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
-            controllers.AwsLoadBalancerController(
-                self,
-                "AwsLoadBalancerController",
-                service_accounts=self.service_accounts,
-                cluster_name=settings.cluster_name,
-                vpc_id=vpc_id,
-                namespace=wanted.aws_load_balancer_controller.namespace,
-                ownership=Ownership(wanted.aws_load_balancer_controller.ownership),
+            defined.append(
+                controllers.AwsLoadBalancerController(
+                    self,
+                    "AwsLoadBalancerController",
+                    service_accounts=self.service_accounts,
+                    cluster_name=settings.cluster_name,
+                    vpc_id=vpc_id,
+                    namespace=wanted.aws_load_balancer_controller.namespace,
+                    ownership=Ownership(wanted.aws_load_balancer_controller.ownership),
+                )
             )
+        # The nodes' metadata is closed to pods: what a controller would ask it must be told.
+        refuse_untold_controllers(
+            {controller.upstream.chart: controller.chart_values for controller in defined}
+        )
+        return defined
 
     def _define_outputs(self) -> None:
         accounts = self.service_accounts.accounts

@@ -1,1 +1,1 @@
-"""Moves `aws-node`, the VPC CNI's DaemonSet, to a role of its own as one transaction."""
+"""Moves `aws-node`, the VPC CNI's DaemonSet, to a role of its own, and back."""

@@ -1,7 +1,8 @@
-"""The CNI's policies on node roles: three IAM calls, and what they changed."""
+"""The policies of node roles, as IAM has them."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -11,93 +12,89 @@ from botocore.exceptions import BotoCoreError, ClientError
 from custom_resource import Failure, log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
-    # role name -> ARNs of policies
-    Policies = Mapping[str, Sequence[str]]
+    from aws_node.rebinding import Attachment
+    from custom_resource import Deadline
 
-_PATIENT = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 6})
-
-
-def iam_client() -> Any:  # noqa: ANN401 - boto3 has no types
-    """A client of IAM that retries within bounds."""
-    return boto3.client("iam", config=_PATIENT)
+_CONFIG = Config(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+)
+# What a stack allowed a moment ago takes a while to count.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+SETTLING_SECONDS = 45.0
+_POLL_SECONDS = 3.0
 
 
 class NodeRoles:
-    """What is done to node roles in one event, remembered so that it can be undone."""
+    """Reads, attaches and detaches; each change is a no-op when it is done already."""
 
-    def __init__(self) -> None:
-        self._iam = iam_client()
-        self._detached: list[tuple[str, str]] = []
+    def __init__(self, deadline: Callable[[], Deadline]) -> None:
+        self._deadline = deadline
+        self._settled_at = time.monotonic() + SETTLING_SECONDS
+        self._client: Any = None
 
-    def attached(self, role: str, policies: Sequence[str]) -> list[str]:
-        """Which of the policies a role has.
+    def policies(self, role: str) -> list[str] | None:
+        """ARNs of the managed policies of a role, None when there is no such role."""
+        found: list[str] = []
+        page: dict[str, Any] | None = {"IsTruncated": True}
+        while page and page["IsTruncated"]:
+            marker = {"Marker": page["Marker"]} if "Marker" in page else {}
+            page = self._ask("list_attached_role_policies", RoleName=role, **marker)
+            found += [p["PolicyArn"] for p in page["AttachedPolicies"]] if page else []
+        return None if page is None else found
+
+    def attach_missing(self, attachments: Iterable[Attachment]) -> int:
+        """Attach what is not attached; a role or a policy that is gone needs nothing.
+
+        Returns:
+            How many were attached.
+        """
+        attachments = sorted(attachments)
+        present = {role: self.policies(role) for role in {a.role for a in attachments}}
+        attached = 0
+        for role, policy in attachments:
+            policies = present[role]
+            if policies is None or policy in policies:
+                continue
+            done = self._ask("attach_role_policy", RoleName=role, PolicyArn=policy)
+            log("attached" if done is not None else "gone, not attached", role=role, policy=policy)
+            attached += 1
+        return attached
+
+    def detach(self, attachment: Attachment) -> None:
+        """Detach a policy; one that is gone already is success."""
+        role, policy = attachment
+        done = self._ask("detach_role_policy", RoleName=role, PolicyArn=policy)
+        log("detached" if done is not None else "detached already", role=role, policy=policy)
+
+    def _ask(self, operation: str, **named: str) -> dict[str, Any] | None:
+        """IAM's answer, None when what is asked for does not exist.
 
         Raises:
-            Failure: IAM refuses to tell, or the role does not exist.
+            Failure: It is refused, or IAM does not answer.
         """
-        pages = self._iam.get_paginator("list_attached_role_policies")
-        try:
-            arns = {
-                policy["PolicyArn"]
-                for page in pages.paginate(RoleName=role)
-                for policy in page["AttachedPolicies"]
-            }
-        except (ClientError, BotoCoreError) as error:
-            raise _failure("list the policies of", role, error) from error
-        return [arn for arn in policies if arn in arns]
-
-    def detach(self, role: str, policy: str) -> None:
-        """Take a policy off a role; one that is off already is success.
-
-        Raises:
-            Failure: IAM refuses.
-        """
-        # Before the call: when its answer is lost, it may have happened.
-        self._detached.append((role, policy))
-        try:
-            self._iam.detach_role_policy(RoleName=role, PolicyArn=policy)
-        except (ClientError, BotoCoreError) as error:
-            if not _is_missing(error):
-                raise _failure(f"detach {policy} from", role, error) from error
-        log("detached", role=role, policy=policy)
-
-    def attach(self, role: str, policy: str) -> None:
-        """Give a policy to a role; a role or policy that is gone is success.
-
-        Raises:
-            Failure: IAM refuses.
-        """
-        try:
-            self._iam.attach_role_policy(RoleName=role, PolicyArn=policy)
-        except (ClientError, BotoCoreError) as error:
-            if not _is_missing(error):
-                raise _failure(f"attach {policy} to", role, error) from error
-            log("gone", level="WARNING", role=role, policy=policy)
-            return
-        log("attached", role=role, policy=policy)
-
-    def undo(self) -> list[str]:
-        """Attach again what was detached, newest first. Returns what could not be, in words."""
-        problems = []
-        for role, policy in reversed(self._detached):
+        asked = f"iam:{operation.title().replace('_', '')} {' '.join(named.values())}"
+        while True:
+            self._deadline().remaining()
             try:
-                self.attach(role, policy)
-            except Failure as failure:
-                problems.append(str(failure))
-        self._detached.clear()
-        return problems
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything was detached that is not attached again."""
-        return bool(self._detached)
-
-
-def _is_missing(error: Exception) -> bool:
-    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchEntity"
-
-
-def _failure(action: str, role: str, error: Exception) -> Failure:
-    return Failure(f"could not {action} the node role {role}: IAM says {error}")
+                if self._client is None:
+                    self._client = boto3.client("iam", config=_CONFIG)
+                answer: dict[str, Any] = getattr(self._client, operation)(**named)
+            except ClientError as error:
+                code, said = error.response["Error"]["Code"], error.response["Error"]["Message"]
+                if code == "NoSuchEntity":
+                    return None
+                denied = code.startswith("AccessDenied")
+                if not denied or time.monotonic() + _POLL_SECONDS > self._settled_at:
+                    fix = "; let this function's role do it" if denied else ""
+                    raise Failure(f"{asked}: IAM says {said!r} ({code}){fix}") from error
+                log("asking again", level="WARNING", asked=asked, said=said)
+            except BotoCoreError as error:
+                raise Failure(
+                    f"{asked}: IAM must answer, got {str(error)!r}; check that this function's "
+                    "subnets have a way to IAM's endpoint (a NAT gateway)"
+                ) from error
+            else:
+                return answer
+            self._deadline().sleep(_POLL_SECONDS)

@@ -1,85 +1,128 @@
-"""The custom resource that moves aws-node to its own role: dispatches CloudFormation's events."""
+"""The custom resource of `aws-node`'s role: dispatches CloudFormation's events.
+
+One event is one transaction. When a step fails, those before it are undone by the same steps that
+a later event would take: a failed Create is released, a failed Update bound as before. So what a
+killed function leaves behind is put right by CloudFormation's rollback.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_node.rebinding import Plan, Rebinding
+from aws_node.account_marks import Owner
+from aws_node.node_roles import NodeRoles
+from aws_node.rebinding import Rebinding
+from aws_node.transaction import Outcome, Transaction
 from custom_resource import Answer, Failure, Request, answer, log
-from kubernetes_api.binding_plan import Owner
 from kubernetes_api.cluster_existence import is_gone
 from kubernetes_api.connection import Api, Cluster, Unreachable
+from kubernetes_api.deadline_part import DeadlinePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from custom_resource import Deadline, LambdaContext
 
-_ROLLOUT_SECONDS = 600.0
+_UNDO_SECONDS = 90.0
+_TOLD_CHARACTERS = 1500
 _NONE = "none"  # an output must hold some text
 
 
 def handle(event: Mapping[str, Any], context: LambdaContext) -> None:
     """Lambda's entry point."""
-    answer(event, context, work, physical_id=physical_id)
+    answer(event, context, work, physical_id=unfinished_id)
 
 
 def physical_id(request: Request) -> str:
-    """`<cluster name>/aws-node`: there is one in a cluster."""
+    """`<cluster name>/aws-node`: another cluster is another resource, and a replacement."""
     return f"{Cluster.from_properties(request.properties).name}/aws-node"
+
+
+def unfinished_id(request: Request) -> str:
+    """The id of a resource whose creation failed, so that its Delete knows."""
+    return f"{physical_id(request)}/unfinished"
 
 
 def work(request: Request, deadline: Deadline) -> Answer:
     """Do what CloudFormation asks for.
 
     Raises:
-        Failure: A step failed; those before it are undone.
+        Failure: It cannot be done; what was done of it is undone.
     """
-    owner = Owner(request.stack_id, request.logical_id)
     if request.type == "Delete":
-        _release(request, owner, deadline)
+        _release(request, deadline)
         return Answer(request.physical_id or request.logical_id)
-    cluster, plan = Cluster.from_properties(request.properties), _plan(request.properties)
-    moved = request.physical_id not in (None, physical_id(request))
-    previous = None if moved or not request.old_properties else _plan(request.old_properties)
+    cluster = Cluster.from_properties(request.properties)
+    wanted = Rebinding.from_properties(request.properties)
     with Api(cluster, deadline) as api:
-        outcome = Rebinding(api, owner).bind(plan, previous)
-    return Answer(
-        physical_id(request),
-        {
-            "NodesChecked": str(outcome.nodes_checked),
-            "RoleSeen": outcome.role_seen,
-            "DetachedFrom": ",".join(outcome.detached_from) or _NONE,
-        },
-    )
+        transaction = Transaction(api, _owner(request))
+        outcome = _bound(api, transaction, wanted, _previous(request))
+    data = {
+        "NodesChecked": str(len(outcome.nodes)),
+        "RoleSeen": outcome.role_arn,
+        "DetachedFrom": ",".join(outcome.detached_from) or _NONE,
+    }
+    return Answer(physical_id(request), data)
 
 
-def _release(request: Request, owner: Owner, deadline: Deadline) -> None:
+def _bound(
+    api: Api, transaction: Transaction, wanted: Rebinding, previous: Rebinding | None
+) -> Outcome:
+    """All or nothing."""
     try:
-        cluster, plan = Cluster.from_properties(request.properties), _plan(request.properties)
+        with api.until(DeadlinePart.keeping(api.deadline, _UNDO_SECONDS)):
+            return transaction.bind(wanted, previous)
+    except Failure as failure:
+        told = _undone(transaction, wanted, previous)
+        raise Failure(f"{str(failure)[:_TOLD_CHARACTERS]}; {told}") from failure
+
+
+def _undone(transaction: Transaction, wanted: Rebinding, previous: Rebinding | None) -> str:
+    if not transaction.writes:
+        return "nothing had been changed"
+    log("undoing")
+    try:
+        if previous is None:
+            transaction.release(wanted, surely_bound=False)
+        else:
+            transaction.bind(previous, wanted)
+    except Failure as problem:
+        return f"undoing what was done before stopped at: {problem}"
+    return "everything done before was undone"
+
+
+def _release(request: Request, deadline: Deadline) -> None:
+    try:
+        cluster = Cluster.from_properties(request.properties)
+        bound = Rebinding.from_properties(request.properties)
     except Failure as failure:
         log("nothing can have been bound", reason=str(failure))
         return
+    surely_bound = request.physical_id == physical_id(request)
     try:
         with Api(cluster, deadline) as api:
-            Rebinding(api, owner).release(plan)
+            Transaction(api, _owner(request)).release(bound, surely_bound=surely_bound)
     except Unreachable as failure:
-        if is_gone(cluster):
-            log("the cluster is gone, and aws-node with it", cluster=cluster.name)
-            return
-        raise Failure(
-            f"{failure}; then delete again, or attach the CNI policy to the node roles yourself "
-            f"and delete the stack with {request.logical_id} retained"
-        ) from failure
+        if not is_gone(cluster):
+            raise Failure(
+                f"{failure}; then delete again, or delete the stack and retain "
+                f"{request.logical_id}, which leaves aws-node and the node roles as they are"
+            ) from failure
+        log("the cluster is gone, and aws-node with it", cluster=cluster.name)
+        if surely_bound:
+            NodeRoles(lambda: deadline).attach_missing(bound.attachments)
 
 
-def _plan(properties: Mapping[str, Any]) -> Plan:
-    role_arn = str(properties.get("RoleArn") or "")
-    if not role_arn:
-        raise Failure("RoleArn must be given, got nothing; pass the role of aws-node")
-    return Plan(
-        role_arn,
-        tuple(str(name) for name in properties.get("NodeRoleNames") or ()),
-        tuple(str(arn) for arn in properties.get("PolicyArns") or ()),
-        float(properties.get("RolloutTimeoutSeconds") or _ROLLOUT_SECONDS),
-    )
+def _previous(request: Request) -> Rebinding | None:
+    """What was bound in this cluster before, None when nothing was."""
+    if request.type != "Update" or request.physical_id != physical_id(request):
+        return None
+    try:
+        return Rebinding.from_properties(request.old_properties)
+    except Failure as failure:
+        log("nothing can have been bound before", reason=str(failure))
+        return None
+
+
+def _owner(request: Request) -> Owner:
+    return Owner(request.stack_id, request.logical_id)

@@ -1,66 +1,108 @@
-"""Whether the pods of aws-node run on its own role: read from their specs. Pure."""
+"""What the specs and states of `aws-node`'s pods say. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     Object = Mapping[str, Any]
 
-# The container that calls EC2; the others of the DaemonSet need no AWS API.
-_CONTAINER = "aws-node"
-_TOLD = 5
+ROLE_VARIABLE = "AWS_ROLE_ARN"
+TOKEN_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - a variable's name
+_TOLD_PODS = 5
 
 
-def of_daemon_set(pods: Iterable[Object], daemon_set: Object) -> list[Object]:
-    """The pods that the DaemonSet owns and keeps."""
+def running_pods(daemon_set: Object, pods: Iterable[Object]) -> list[Object]:
+    """Of the namespace's pods those of the DaemonSet, less those that end or have ended."""
     uid = daemon_set["metadata"]["uid"]
     return [
         pod
         for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
+        if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
+        and "deletionTimestamp" not in pod["metadata"]
+        and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")
     ]
 
 
-def nodes_of(pods: Iterable[Object]) -> set[str]:
-    """The nodes that pods are placed on."""
-    return {pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")}
+def all_pods_updated(daemon_set: Object) -> bool:
+    """Whether every pod was made of the present pod template."""
+    status = daemon_set.get("status", {})
+    seen = status.get("observedGeneration", 0) >= daemon_set["metadata"]["generation"]
+    desired = int(status.get("desiredNumberScheduled", 0))
+    return bool(seen and status.get("updatedNumberScheduled", 0) >= desired)
 
 
-def role_of(pod: Object) -> str | None:
-    """The role that the pod's CNI container assumes, None when it has no web identity."""
-    role, token_file = _web_identity(pod)
-    return role if role and token_file else None
+def credential_fault(spec: Object, role_arn: str | None) -> str:
+    """Why a pod of this spec does not run as a role (None: as no role), empty when it does."""
+    for container in spec["containers"]:
+        variables = {v["name"]: v.get("value", "") for v in container.get("env") or ()}
+        role = variables.get(ROLE_VARIABLE)
+        if role != role_arn:
+            return f"container {container['name']} has {ROLE_VARIABLE} {role or 'not set'}"
+        if role_arn and not variables.get(TOKEN_VARIABLE):
+            return f"container {container['name']} has no {TOKEN_VARIABLE}"
+    return ""
 
 
-def faults_of(pods: list[Object], daemon_set: Object, role_arn: str) -> str:
-    """What keeps aws-node from running on the role on every node, in words; empty when nothing."""
-    faults = [
-        f"pod {pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')} has {found}"
-        for pod in pods
-        if (found := _web_identity(pod))[0] != role_arn or not found[1]
-    ]
-    desired = daemon_set["status"].get("desiredNumberScheduled", 0)
-    if len(nodes_of(pods)) < desired:
-        faults.append(f"{len(nodes_of(pods))} of {desired} nodes have a pod")
-    if not faults:
-        return ""
-    more = f", and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
-    return (
-        f"every pod of aws-node must have (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE) of "
-        f"{role_arn}, got {', '.join(faults[:_TOLD])}{more}; see whether the pod "
-        "identity webhook runs, and whether the DaemonSet sets these variables itself"
+def carries(pod: Object, role_arn: str) -> bool:
+    """Whether a container of the pod runs as the role."""
+    return any(
+        (variable["name"], variable.get("value")) == (ROLE_VARIABLE, role_arn)
+        for container in pod["spec"]["containers"]
+        for variable in container.get("env") or ()
     )
 
 
-def _web_identity(pod: Object) -> tuple[str | None, str | None]:
-    environment = {
-        variable["name"]: variable.get("value")
-        for container in pod["spec"]["containers"]
-        if container["name"] == _CONTAINER
-        for variable in container.get("env") or ()
-    }
-    return environment.get("AWS_ROLE_ARN"), environment.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+def nodes_of(pods: Iterable[Object]) -> list[str]:
+    """The nodes that the pods run on."""
+    return sorted({pod["spec"].get("nodeName", "") for pod in pods} - {""})
+
+
+def pods_without_role(pods: Iterable[Object], role_arn: str) -> list[str]:
+    """The pods that do not run as the role, each with its node and the reason."""
+    return [
+        f"{_told(pod)}: {fault}"
+        for pod in pods
+        if (fault := credential_fault(pod["spec"], role_arn))
+    ]
+
+
+def pods_not_ready(pods: Iterable[Object]) -> list[str]:
+    """The pods that are not ready, each with its node and the reason."""
+    return [f"{_told(pod)}: {reason}" for pod in pods if (reason := _hindrance(pod))]
+
+
+def listed(faults: list[str]) -> str:
+    """Faults as one text, however many pods there are."""
+    told = faults[:_TOLD_PODS]
+    if len(faults) > len(told):
+        told.append(f"and {len(faults) - len(told)} more")
+    return "; ".join(told)
+
+
+def _told(pod: Object) -> str:
+    return f"pod {pod['metadata']['name']} on node {pod['spec'].get('nodeName', '(none yet)')}"
+
+
+def _hindrance(pod: Object) -> str:
+    status = pod.get("status", {})
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    if conditions.get("Ready", {}).get("status") == "True":
+        return ""
+    return next(_waiting(status), "") or _unmet(conditions) or status.get("phase", "not started")
+
+
+def _waiting(status: Object) -> Iterator[str]:
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or ():
+            state = container.get("state", {})
+            cause = state.get("waiting") or state.get("terminated") or {}
+            if cause.get("reason"):
+                yield " ".join(filter(None, (cause["reason"], cause.get("message"))))
+
+
+def _unmet(conditions: Mapping[str, Object]) -> str:
+    unmet = [c for c in conditions.values() if c["status"] != "True"]
+    return next((c["message"] for c in unmet if c.get("message")), "")

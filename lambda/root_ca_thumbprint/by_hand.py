@@ -41,9 +41,9 @@ def main(arguments: list[str]) -> int:
         "warnings": list(found.warnings),
     }
     if options.terraform:
-        result = {
-            name: value if isinstance(value, str) else ",".join(value)
-            for name, value in result.items()
+        result |= {
+            "thumbprints": ",".join(found.values),
+            "warnings": "; ".join(found.warnings),
         }
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
     return 0
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--terraform",
         action="store_true",
-        help="join lists with commas: Terraform's external data source takes strings only",
+        help="lists as text: Terraform's external data source takes strings only",
     )
     return parser
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure
-from kubernetes_api.binding import ADOPT, CREATE, Binding
+from kubernetes_api.binding import ADOPT, CREATE, ROLE_ANNOTATION, Binding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,9 @@ ALL_CONSUMERS = "*"
 def bindings_of(properties: Mapping[str, Any]) -> dict[str, Binding]:
     """The bindings that the `ServiceAccounts` property asks for, by `<namespace>/<name>`.
 
+    An account is the ARN of its role, which goes into the common `Manifest`, or it has a whole
+    manifest of its own.
+
     Raises:
         Failure: The property is malformed; all faults are named.
     """
@@ -33,7 +35,9 @@ def bindings_of(properties: Mapping[str, Any]) -> dict[str, Binding]:
     if not isinstance(given, dict):
         raise Failure(f"ServiceAccounts must be a map, got {given!r}; key it by namespace/name")
     faults: list[str] = []
-    bindings = {key: _binding(key, entry, faults) for key, entry in given.items()}
+    bindings = {
+        key: _binding(key, _whole(key, entry, properties), faults) for key, entry in given.items()
+    }
     if faults:
         raise Failure("; ".join(faults))
     return {key: binding for key, binding in bindings.items() if binding}
@@ -44,7 +48,9 @@ def tolerated_bindings_of(properties: Mapping[str, Any]) -> dict[str, Binding]:
     given = properties.get("ServiceAccounts", {})
     if not isinstance(given, dict):
         return {}
-    bindings = {key: _binding(key, entry, []) for key, entry in given.items()}
+    bindings = {
+        key: _binding(key, _whole(key, entry, properties), []) for key, entry in given.items()
+    }
     return {key: binding for key, binding in bindings.items() if binding}
 
 
@@ -53,7 +59,7 @@ def _binding(key: str, entry: object, faults: list[str]) -> Binding | None:
     where = f"ServiceAccounts[{key!r}]"
     entry = entry if isinstance(entry, dict) else {}
     namespace, _, name = key.partition("/")
-    metadata = _map(_manifest(entry.get("Manifest")).get("metadata"))
+    metadata = _map(_map(entry.get("Manifest")).get("metadata"))
     ownership = entry.get("Ownership")
     restart = tuple(str(target) for target in entry.get("Restart") or ())
     if (metadata.get("namespace"), metadata.get("name")) != (namespace, name):
@@ -92,14 +98,16 @@ def _names_a_workload(target: str) -> bool:
     return kind in KINDS and bool(name)
 
 
-def _manifest(value: object) -> dict[str, Any]:
-    """The manifest, which stands in the template as an object or as JSON text."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}
-    return _map(value)
+def _whole(key: str, entry: object, properties: Mapping[str, Any]) -> object:
+    """The entry with the common manifest filled in, if it is but a role."""
+    if not isinstance(entry, str):
+        return entry
+    namespace, _, name = key.partition("/")
+    common = _map(properties.get("Manifest"))
+    metadata = _map(common.get("metadata"))
+    annotations = {**_map(metadata.get("annotations")), ROLE_ANNOTATION: entry}
+    own = {"name": name, "namespace": namespace, "annotations": annotations}
+    return {"Ownership": CREATE, "Manifest": {**common, "metadata": {**metadata, **own}}}
 
 
 def _map(value: object) -> dict[str, Any]:

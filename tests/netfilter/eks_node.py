@@ -334,6 +334,10 @@ def cgroup_directories(name: str) -> list[Path]:
 
 def missing_tools() -> list[str]:
     """Return what this machine lacks to be such a node."""
-    tools = ("ip", "nft", "iptables", "systemd-nspawn", "systemd-analyze")
-    root = [] if os.geteuid() == 0 else ["root"]
-    return root + [tool for tool in tools if shutil.which(tool) is None]
+    tools = ("ip", "nft", "iptables", "systemd-nspawn", "systemd-analyze", "setpriv", "unshare")
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if os.geteuid() != 0:
+        missing.append("root")
+    if " cgroup2 " not in Path("/proc/mounts").read_text():
+        missing.append("version 2 cgroups")
+    return missing

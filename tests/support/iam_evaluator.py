@@ -95,18 +95,14 @@ def _holds(
             return True
         test = test.removesuffix("IfExists")
     negated = "Not" in test
-    if test not in _TESTS:
+    if test not in _TESTS or quantifier not in ("", *_QUANTIFIERS):
         raise NotImplementedError(f"condition operator {operator}")
 
     def matches(value: str) -> bool:
         return any(_TESTS[test](one, value) for one in wanted)
 
-    if quantifier == "ForAllValues":
-        return all(matches(value) is not negated for value in found or ())
-    if quantifier == "ForAnyValue":
-        return any(matches(value) is not negated for value in found or ())
     if quantifier:
-        raise NotImplementedError(f"quantifier {quantifier}")
+        return _QUANTIFIERS[quantifier](matches(value) is not negated for value in found or ())
     if found is None:
         return negated
     if len(found) != 1:
@@ -141,6 +137,12 @@ _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "ArnEquals": _arn_like,
     "ArnLike": _arn_like,
     "Bool": _equals_ignoring_case,
+}
+
+
+_QUANTIFIERS: Mapping[str, Callable[[Iterable[bool]], bool]] = {
+    "ForAllValues": all,
+    "ForAnyValue": any,
 }
 
 

@@ -153,7 +153,7 @@ def test_sees_each_resource_with_its_own_keys():
     ("document", "what"),
     [
         (condition(NumericEquals={"aws:x": "1"}), "condition operator NumericEquals"),
-        (condition(ForSome__StringEquals={"aws:x": "1"}), "quantifier ForSome"),
+        (condition(ForSome__StringEquals={"aws:x": "1"}), "condition operator ForSome"),
         (policy(Action="*", Resource="arn:aws:s3:::${aws:username}"), "policy variable"),
         (policy(Action="*", Resource="*", NotPrincipal="*"), "NotPrincipal"),
     ],

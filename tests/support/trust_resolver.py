@@ -148,6 +148,9 @@ class Deployment:
     def _select(self, stack: str, argument: Any) -> Any:
         return self.value(stack, argument[1])[int(argument[0])]
 
+    def _base64(self, stack: str, argument: Any) -> str:
+        return self.value(stack, argument)  # as text, for those who look into it
+
     def _getazs(self, stack: str, argument: Any) -> list[str]:  # noqa: ARG002 (any region)
         return [f"{self.place.region}{letter}" for letter in "abcdef"]
 

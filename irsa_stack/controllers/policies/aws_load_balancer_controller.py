@@ -22,6 +22,7 @@ from irsa_stack.controllers.policies.statements import (
     cluster_name_faults,
     document,
     vpc_id_faults,
+    vpc_owner_faults,
 )
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.deploy_time import is_deploy_time
@@ -110,6 +111,7 @@ def policy_documents(
         [
             *cluster_name_faults(cluster_name),
             *vpc_id_faults(vpc_id),
+            *vpc_owner_faults(place.vpc_owner),
             *_target_groups_faults(target_groups),
         ]
     )
@@ -304,7 +306,7 @@ def _load_balancers(
 def _listeners(place: Place, cluster_name: str) -> list[Statement]:
     load_balancers = _elb(place, "loadbalancer/app/*/*", "loadbalancer/net/*/*")
     listeners = _elb(place, "listener/app/*/*/*", "listener/net/*/*/*")
-    rules = _elb(place, "listener-rule/app/*/*/*/*")
+    rules = _elb(place, "listener-rule/app/*/*/*/*", "listener-rule/net/*/*/*/*")
     owned = {"StringEquals": _owned(cluster_name)}
     return [
         # The tag of the new one, and that of the load balancer or listener that it is made on.

@@ -13,6 +13,7 @@ Document = dict[str, Any]
 _CLUSTER_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 """See: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html"""
 
+_ACCOUNT = re.compile(r"\d{12}")
 _VPC_ID = re.compile(r"vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 
 
@@ -24,22 +25,29 @@ class Place:
         partition: such as `aws` or `aws-cn`.
         region: such as `eu-west-1`.
         account: 12 digits.
+        vpc_owner: account of the VPC, if it is shared with *account*. Default: *account*.
     """
 
     partition: str
     region: str
     account: str
+    vpc_owner: str | None = None
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this region and account."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
     def vpc_arn(self, vpc_id: str) -> str:
-        """Return the ARN of a VPC of this region.
+        """Return the ARN of a VPC of this region."""
+        return self._in_vpc(f"vpc/{vpc_id}")
 
-        In any account: the subnets of a shared VPC belong to its owner, and its id is unique.
-        """
-        return f"arn:{self.partition}:ec2:{self.region}:*:vpc/{vpc_id}"
+    @property
+    def subnet_arns(self) -> str:
+        """The ARNs of all subnets of this region: a shared subnet belongs to the VPC's owner."""
+        return self._in_vpc("subnet/*")
+
+    def _in_vpc(self, resource: str) -> str:
+        return f"arn:{self.partition}:ec2:{self.region}:{self.vpc_owner or self.account}:{resource}"
 
 
 def document(*statements: Statement) -> Document:
@@ -75,6 +83,17 @@ def cluster_name_faults(cluster_name: object) -> Iterator[str]:
         yield (
             "cluster_name must be 1-100 letters, digits, '-' and '_', got"
             f" {cluster_name!r}; pass the name that `aws eks list-clusters` prints"
+        )
+
+
+def vpc_owner_faults(vpc_owner: object) -> Iterator[str]:
+    """Say what makes *vpc_owner* no account; None is the cluster's own."""
+    if isinstance(vpc_owner, str) and not (
+        _ACCOUNT.fullmatch(vpc_owner) or (vpc_owner and is_deploy_time(vpc_owner))
+    ):
+        yield (
+            f"vpc_owner must be a 12-digit account, got {vpc_owner!r}; leave it out unless the VPC"
+            " is shared with the cluster's account"
         )
 
 

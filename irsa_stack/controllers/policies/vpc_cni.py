@@ -17,6 +17,7 @@ from irsa_stack.controllers.policies.statements import (
     cluster_name_faults,
     document,
     vpc_id_faults,
+    vpc_owner_faults,
 )
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.faults import refuse
@@ -92,7 +93,11 @@ def policy_documents(
     """
     faults = list(_family_faults(ip_family))
     if cluster_scoped:
-        faults += [*cluster_name_faults(cluster_name), *vpc_id_faults(vpc_id)]
+        faults += [
+            *cluster_name_faults(cluster_name),
+            *vpc_id_faults(vpc_id),
+            *vpc_owner_faults(place.vpc_owner),
+        ]
     elif vpc_id is not None:
         faults.append(
             f"vpc_id must go with cluster_scoped=True, got {vpc_id!r} without it; add it, or leave"
@@ -183,8 +188,7 @@ def _more_interfaces(
             ["ec2:CreateNetworkInterface"],
             [
                 place.arn("ec2", "security-group/*"),
-                # In any account: a shared subnet belongs to the owner of the VPC.
-                f"arn:{place.partition}:ec2:{place.region}:*:subnet/*",
+                place.subnet_arns,
             ],
             {"ArnEquals": in_vpc},
         ),

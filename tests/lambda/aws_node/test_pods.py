@@ -1,4 +1,4 @@
-"""Whether aws-node's pods run on its role: from their specs alone."""
+"""What the pods' specs and states tell."""
 
 from __future__ import annotations
 
@@ -6,58 +6,157 @@ from typing import Any
 
 import pytest
 
-from aws_node.pods import faults_of, nodes_of, of_daemon_set, role_of
+from aws_node.pods import (
+    all_pods_updated,
+    carries,
+    credential_fault,
+    listed,
+    nodes_of,
+    pods_not_ready,
+    pods_without_role,
+    running_pods,
+)
 
-OWN = "arn:aws:iam::111122223333:role/aws-node"
-DAEMON_SET = {"metadata": {"uid": "1"}, "status": {"desiredNumberScheduled": 2}}
-TOKEN_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
+ROLE = "arn:aws:iam::111122223333:role/aws-node"
+TOKEN = {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/var/run/secrets/token"}
+OURS = {"name": "AWS_ROLE_ARN", "value": ROLE}
 
 
-def _pod(
-    node: str | None, role: str | None = OWN, file: str | None = TOKEN_FILE, uid: str = "1"
-) -> dict[str, Any]:
-    environment = {"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": file}
-    env = [{"name": name, "value": value} for name, value in environment.items() if value]
-    containers = [{"name": "aws-eks-nodeagent"}, {"name": "aws-node", "env": env}]
-    placed = {"nodeName": node} if node else {}
+def spec(*environments: list[dict[str, str]]) -> dict[str, Any]:
+    names = ("aws-node", "aws-eks-nodeagent")
     return {
-        "metadata": {"name": f"aws-node-{node}", "ownerReferences": [{"uid": uid}]},
-        "spec": {"containers": containers, **placed},
+        "nodeName": "node-1",
+        "containers": [
+            {"name": name, "env": env} for name, env in zip(names, environments, strict=False)
+        ],
     }
 
 
-def test_every_node_has_a_pod_on_the_role() -> None:
-    assert faults_of([_pod("a"), _pod("b")], DAEMON_SET, OWN) == ""
+def pod(name: str = "aws-node-abcde", *, owner: str = "1", **more: Any) -> dict[str, Any]:
+    metadata = {"name": name, "ownerReferences": [{"uid": owner}], **more.pop("metadata", {})}
+    return {"metadata": metadata, "spec": spec([OURS, TOKEN]), "status": {}, **more}
 
 
 @pytest.mark.parametrize(
-    ("pods", "told"),
+    ("environments", "fault"),
     [
-        ([_pod("a"), _pod("b", None)], "pod aws-node-b on b has (None, "),
-        ([_pod("a"), _pod("b", "other")], "pod aws-node-b on b has ('other', "),
-        ([_pod("a"), _pod("b", OWN, None)], f"pod aws-node-b on b has ('{OWN}', None)"),
-        ([_pod("a")], "1 of 2 nodes have a pod"),
-        ([_pod("a"), _pod(None)], "1 of 2 nodes have a pod"),
-        ([_pod(str(n), None) for n in range(9)], "and 4 more"),
+        ([[OURS, TOKEN]], ""),
+        ([[OURS, TOKEN], [OURS, TOKEN]], ""),
+        ([[]], "container aws-node has AWS_ROLE_ARN not set"),
+        ([[OURS]], "container aws-node has no AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ([[OURS, {**TOKEN, "value": ""}]], "container aws-node has no AWS_WEB_IDENTITY_TOKEN_FILE"),
+        (
+            [[OURS, {"name": TOKEN["name"]}]],
+            "container aws-node has no AWS_WEB_IDENTITY_TOKEN_FILE",
+        ),
+        (
+            [[{"name": "AWS_ROLE_ARN", "value": "other"}, TOKEN]],
+            "container aws-node has AWS_ROLE_ARN other",
+        ),
+        ([[OURS, TOKEN], []], "container aws-eks-nodeagent has AWS_ROLE_ARN not set"),
     ],
 )
-def test_names_the_pods_that_fail(pods: list[dict[str, Any]], told: str) -> None:
-    assert told in faults_of(pods, DAEMON_SET, OWN)
+def test_every_container_must_have_the_role_and_a_token(
+    environments: list[list[dict[str, str]]], fault: str
+) -> None:
+    assert credential_fault(spec(*environments), ROLE) == fault
 
 
-def test_only_the_container_that_calls_ec2_counts() -> None:
-    pod = _pod("a", None)
-    pod["spec"]["containers"][0]["env"] = [{"name": "AWS_ROLE_ARN", "value": OWN}]
-
-    assert role_of(pod) is None
+def test_a_container_without_variables_has_no_role() -> None:
+    assert credential_fault({"containers": [{"name": "aws-node"}]}, None) == ""
 
 
-def test_pods_that_go_or_belong_to_others_do_not_count() -> None:
-    going = _pod("a")
-    going["metadata"]["deletionTimestamp"] = "now"
-
-    assert of_daemon_set([going, _pod("b", uid="2"), _pod("c")], DAEMON_SET) == [_pod("c")]
+def test_one_container_with_the_role_makes_a_pod_carry_it() -> None:
+    assert carries({"spec": spec([], [OURS])}, ROLE)
+    assert not carries({"spec": spec([], [])}, ROLE)
 
 
-def test_a_pod_that_is_not_placed_is_on_no_node() -> None:
-    assert nodes_of([_pod("a"), _pod(None)]) == {"a"}
+@pytest.mark.parametrize(
+    "other",
+    [
+        pod(owner="2"),
+        pod(metadata={"deletionTimestamp": "2026-11-23T00:00:00Z"}),
+        pod(metadata={"ownerReferences": None}),
+        pod(status={"phase": "Failed"}),
+        pod(status={"phase": "Succeeded"}),
+    ],
+)
+def test_pods_of_others_and_pods_that_end_do_not_count(other: dict[str, Any]) -> None:
+    mine = pod(status={"phase": "Running"})
+
+    assert running_pods({"metadata": {"uid": "1"}}, [mine, other]) == [mine]
+
+
+def test_names_the_nodes_once() -> None:
+    waiting = {"spec": {"containers": []}}
+
+    assert nodes_of([pod(), pod(), waiting]) == ["node-1"]
+
+
+def test_a_pod_without_the_role_is_named_with_its_node() -> None:
+    bare = {**pod("aws-node-xyz12"), "spec": spec([])}
+
+    assert pods_without_role([pod(), bare], ROLE) == [
+        "pod aws-node-xyz12 on node node-1: container aws-node has AWS_ROLE_ARN not set"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
+            "ImagePullBackOff",
+        ),
+        (
+            {
+                "phase": "Pending",
+                "initContainerStatuses": [
+                    {"state": {"terminated": {"reason": "Error", "message": "no metadata"}}}
+                ],
+            },
+            "Error no metadata",
+        ),
+        (
+            {
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "message": "no node has room"}
+                ]
+            },
+            "no node has room",
+        ),
+        ({"phase": "Pending", "conditions": []}, "Pending"),
+        ({}, "not started"),
+    ],
+)
+def test_a_pod_that_is_not_ready_says_why(status: dict[str, Any], reason: str) -> None:
+    assert pods_not_ready([pod(status=status)]) == [f"pod aws-node-abcde on node node-1: {reason}"]
+
+
+def test_a_ready_pod_is_no_hindrance() -> None:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+    assert pods_not_ready([pod(status=ready)]) == []
+
+
+def test_tells_five_pods_and_counts_the_rest() -> None:
+    assert listed([str(n) for n in range(7)]) == "0; 1; 2; 3; 4; and 2 more"
+    assert listed(["0"]) == "0"
+
+
+@pytest.mark.parametrize(
+    ("seen", "updated", "whole"), [(2, 3, True), (1, 3, False), (2, 2, False), (2, 0, False)]
+)
+def test_all_are_updated_once_the_controller_says_so(
+    seen: int, updated: int, *, whole: bool
+) -> None:
+    daemon_set = {
+        "metadata": {"generation": 2},
+        "status": {
+            "observedGeneration": seen,
+            "updatedNumberScheduled": updated,
+            "desiredNumberScheduled": 3,
+        },
+    }
+
+    assert all_pods_updated(daemon_set) is whole

@@ -131,7 +131,7 @@ def test_says_of_each_address_why_it_cannot_be_reached(chain, resolver):
     with servers.nobody() as one, servers.nobody() as another:
         resolver.hosts[HOST] = [one, another]
         with pytest.raises(Failure) as failure:
-            connection(chain, seconds=0.2).presented_chain(ENDPOINT)
+            connection(chain, seconds=0.5).presented_chain(ENDPOINT)
     assert str(failure.value) == (
         "cannot connect to issuer.test: 127.0.0.1: Connection refused, "
         "127.0.0.1: Connection refused; tried for 0 s"

@@ -18,8 +18,8 @@ from tests.support.cloudformation import Context, ResponseUrl, event
 from tests.support.issuer_cases import EKS_PATH, QUICK, SLOW
 from tests.support.tls_servers import Resolver
 
-# What `answer` keeps for itself comes off: the work gets two seconds.
-SLOW_SECONDS = 2.0
+# What `answer` keeps for itself comes off the function's life.
+SLOW_SECONDS = 3.0
 SHORT_LIFE = SLOW_SECONDS + 13
 
 
@@ -98,7 +98,7 @@ def slow_answers():
 def test_answers_slow_servers_once_and_in_time(case, request_type, slow_answers):
     issuer, response_url, seconds = slow_answers[case.name, request_type]
     check(case, issuer, response_url)
-    assert seconds < SLOW_SECONDS + 1
+    assert seconds < SLOW_SECONDS + 2
 
 
 def test_the_whole_run_stays_under_30_seconds():

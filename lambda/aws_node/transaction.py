@@ -1,0 +1,352 @@
+"""The steps that move `aws-node` to a role of its own, and the steps back.
+
+Each step looks first whether it is done already, so that an event can be repeated, or stopped
+anywhere and undone by another. The order keeps one thing true at every moment: the node roles have
+the CNI's policy, or every pod of `aws-node` runs as a role that has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_node.account_marks import (
+    ACCOUNT,
+    Owner,
+    application,
+    is_foreign,
+    is_written,
+    journal_of,
+    marks_of,
+    owner_of,
+    refusal,
+    removal,
+    role_of,
+)
+from aws_node.node_roles import NodeRoles
+from aws_node.pods import (
+    all_pods_updated,
+    carries,
+    listed,
+    nodes_of,
+    pods_not_ready,
+    pods_without_role,
+    running_pods,
+)
+from aws_node.rebinding import Attachment
+from aws_node.webhook import NotYetSeen, await_webhook
+from custom_resource import Failure, OutOfTime, log
+from kubernetes_api.connection import Conflict
+from kubernetes_api.deadline_part import DeadlinePart
+from kubernetes_api.restart import TEMPLATE_ROLE, await_rollouts, template_role
+from kubernetes_api.rollout import rolls_by_itself
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aws_node.rebinding import Rebinding
+    from kubernetes_api.connection import Api
+
+_NAMESPACE = "/api/v1/namespaces/kube-system"
+_ACCOUNT = f"{_NAMESPACE}/serviceaccounts/aws-node"
+_PODS = f"{_NAMESPACE}/pods"
+_DAEMON_SET = "/apis/apps/v1/namespaces/kube-system/daemonsets/aws-node"
+# What `kubectl rollout restart` sets.
+_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+# EKS installs aws-node into a new cluster a moment after the cluster is ACTIVE.
+APPEARANCE_SECONDS = 300.0
+# An attached policy counts within seconds, and must before a pod relies on it.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+IAM_SETTLE_SECONDS = 10.0
+# How long the pods that follow a role that was taken off are waited for.
+_SETTLE_SECONDS = 60.0
+_POLL_SECONDS = 2.0
+# An account that changes under our hands this often is fought over.
+_READINGS = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found in the end."""
+
+    nodes: tuple[str, ...]
+    role_arn: str
+    detached_from: tuple[str, ...]
+
+
+class Transaction:
+    """What one event does to the cluster's `aws-node` and to its node roles."""
+
+    def __init__(self, api: Api, owner: Owner) -> None:
+        self._api = api
+        self._owner = owner
+        self._node_roles = NodeRoles(lambda: api.deadline)
+        self.writes = 0
+
+    def bind(self, wanted: Rebinding, previous: Rebinding | None) -> Outcome:
+        """Bring `aws-node` to its role, and only then take the policies off the node roles.
+
+        Args:
+            wanted: What is asked for.
+            previous: What was bound before, None when nothing was.
+
+        Raises:
+            Failure: A step is refused or takes too long; says which.
+        """
+        with _step("find aws-node"):
+            account, daemon_set = self._awaited_objects()
+        with _step("read the policies of the node roles"):
+            attached = self._attached(wanted, previous)
+        journal = journal_of(account, previous)
+        kept = (journal | attached) & wanted.attachments
+        if self._is_left_alone(account, daemon_set, wanted):
+            self._attach(journal - kept)
+            return self._outcome(daemon_set, str(role_of(account)), kept)
+        with _step("check whose role aws-node has"):
+            due = wanted.role_arn != role_of(account) or wanted.role_arn != template_role(
+                daemon_set
+            )
+            self._check(account, daemon_set, wanted, due=due)
+        with _step("give policies back to node roles"):
+            # A pod that gets no role while roles change must still have a network.
+            self._attach(journal if due else journal - kept)
+        with _step("annotate the service account"):
+            self._annotate(account, marks_of(wanted, self._owner, kept))
+        if due:
+            with _step("see the new role in a dry run"):
+                await_webhook(self._api, daemon_set, wanted.role_arn)
+            with _step("restart the DaemonSet"):
+                lacking = pods_without_role(self._pods(daemon_set), wanted.role_arn)
+                self._restart(daemon_set, wanted.role_arn, overdue=bool(lacking))
+        if due or attached:
+            with _step("wait for the rollout"):
+                self._await_rollout(daemon_set, wanted.rollout_seconds)
+            with _step("verify the pods"):
+                self._verify(wanted)
+        with _step("detach the policies from the node roles"):
+            self._detach(kept if due else attached)
+        return self._outcome(daemon_set, wanted.role_arn, kept)
+
+    def release(self, bound: Rebinding, *, surely_bound: bool) -> None:
+        """Give the policies back, and only then take the role off `aws-node`.
+
+        Args:
+            bound: What was asked for.
+            surely_bound: Whether it was bound once, so that a journal that is lost means all of it.
+
+        Raises:
+            Failure: A step is refused or takes too long; what follows it was not begun.
+        """
+        with _step("find aws-node"):
+            account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
+        if account and self._owner.yields(account):
+            log("left alone", level="WARNING", because=f"bound by {owner_of(account)}")
+            return
+        with _step("give policies back to node roles"):
+            self._attach(journal_of(account, bound if surely_bound else None))
+        with _step("take the role off the service account"):
+            account = self._unannotate(account, bound)
+        if account is None or daemon_set is None:
+            log("aws-node is gone", level="WARNING")
+            return
+        before, after = template_role(daemon_set), role_of(account)
+        ours = {bound.role_arn, *([before] if before else [])} - {after}
+        carrying = self._pods_of_roles(daemon_set, ours)
+        if before or carrying:
+            with _step("see the old state in a dry run"), contextlib.suppress(NotYetSeen):
+                await_webhook(self._api, daemon_set, after)
+            with _step("restart the DaemonSet"):
+                self._restart(daemon_set, None, overdue=bool(carrying))
+        with _step("wait until no pod has the role"):
+            self._await_release(daemon_set, ours, bound.rollout_seconds)
+
+    def _awaited_objects(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        deadline = DeadlinePart(self._api.deadline, APPEARANCE_SECONDS)
+        while True:
+            account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
+            if account and daemon_set:
+                return account, daemon_set
+            absent = "service account" if daemon_set else "DaemonSet"
+            log("waiting for aws-node to be installed", absent=absent)
+            try:
+                deadline.sleep(_POLL_SECONDS)
+            except OutOfTime as late:
+                raise Failure(
+                    f"the {absent} {ACCOUNT} must exist, got none within {deadline.seconds:.0f} s; "
+                    "install the VPC CNI, or remove AwsNodeRebinding"
+                ) from late
+
+    def _attached(self, wanted: Rebinding, previous: Rebinding | None) -> frozenset[Attachment]:
+        known = previous.node_role_names if previous else ()
+        found: set[Attachment] = set()
+        for role in wanted.node_role_names:
+            policies = self._node_roles.policies(role)
+            if policies is None and role not in known:
+                raise Failure(
+                    f"NodeRoleNames must name roles of this account, got {role!r}; correct it"
+                )
+            found |= {Attachment(role, policy) for policy in policies or ()}
+        return frozenset(found & wanted.attachments)
+
+    def _is_left_alone(
+        self, account: dict[str, Any], daemon_set: dict[str, Any], wanted: Rebinding
+    ) -> bool:
+        """Whether somebody changed the role of an account since we bound it as is wanted still.
+
+        That is told and no failure: it would fail the rollback of an unrelated change as well.
+        """
+        changed = (
+            self._owner.holds(account)
+            and template_role(daemon_set) == wanted.role_arn
+            and is_foreign(account, wanted.role_arn)
+        )
+        if changed:
+            log("left alone", level="WARNING", account=ACCOUNT, role=role_of(account))
+        return changed
+
+    def _check(
+        self, account: dict[str, Any], daemon_set: dict[str, Any], wanted: Rebinding, *, due: bool
+    ) -> None:
+        reason = refusal(account, wanted, self._owner)
+        if reason:
+            raise Failure(reason)
+        by_itself = rolls_by_itself(daemon_set) if due else ""
+        if by_itself:
+            raise Failure(
+                f"the DaemonSet {ACCOUNT} must roll out by itself, got: {by_itself}; set its "
+                "update strategy to RollingUpdate"
+            )
+
+    def _annotate(self, account: dict[str, Any], wanted: dict[str, str]) -> None:
+        if is_written(account, wanted):
+            return
+        self._api.apply(_ACCOUNT, application(account, wanted))
+        self.writes += 1
+        log("annotated", account=ACCOUNT, **wanted)
+
+    def _unannotate(
+        self, account: dict[str, Any] | None, bound: Rebinding
+    ) -> dict[str, Any] | None:
+        for reading in range(1, _READINGS + 1):
+            patch = removal(account, bound) if account else {}
+            if not patch:
+                break
+            try:
+                account = self._api.merge(_ACCOUNT, patch)
+            except Conflict:
+                if reading == _READINGS:
+                    raise
+                account = self._api.get(_ACCOUNT)
+            else:
+                self.writes += 1
+                log("annotations removed", account=ACCOUNT, left=role_of(account))
+                break
+        return account
+
+    def _restart(self, daemon_set: dict[str, Any], role_arn: str | None, *, overdue: bool) -> None:
+        """Put the role on the pod template, or with None take it off, if that is not done yet.
+
+        Args:
+            daemon_set: The DaemonSet.
+            role_arn: The role.
+            overdue: Whether pods are not as the role would have them.
+        """
+        marks = {TEMPLATE_ROLE: role_arn}
+        if template_role(daemon_set) == role_arn:
+            if not (overdue and all_pods_updated(daemon_set)):
+                return
+            # The role on the account went and came back: only another value makes new pods.
+            marks[_RESTARTED_AT] = dt.datetime.now(dt.UTC).isoformat("T", "seconds")
+        self._api.merge(_DAEMON_SET, {"spec": {"template": {"metadata": {"annotations": marks}}}})
+        self.writes += 1
+        log("restarting", daemon_set=ACCOUNT, role=role_arn)
+
+    def _await_rollout(self, daemon_set: dict[str, Any], seconds: float) -> None:
+        try:
+            await_rollouts(self._api, [_DAEMON_SET], DeadlinePart(self._api.deadline, seconds))
+        except Failure as failure:
+            stuck = pods_not_ready(self._pods(daemon_set))
+            if not stuck:
+                raise
+            raise Failure(f"{failure}; {listed(stuck)}") from failure
+
+    def _verify(self, wanted: Rebinding) -> None:
+        account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
+        if account is None or daemon_set is None:
+            raise Failure(f"{ACCOUNT} must stay, got it deleted meanwhile; see who did")
+        if role_of(account) != wanted.role_arn:
+            raise Failure(
+                f"{ACCOUNT} must keep its role {wanted.role_arn}, got {role_of(account)} set "
+                "meanwhile by somebody else; see who did"
+            )
+        pods = self._pods(daemon_set)
+        faults = pods_without_role(pods, wanted.role_arn)
+        if faults:
+            raise Failure(
+                f"every pod of aws-node must run as {wanted.role_arn}, got {listed(faults)}; see "
+                "whether the pod template sets the variable itself, or kubectl rollout restart "
+                "daemonset/aws-node --namespace kube-system and deploy again"
+            )
+        log("verified", pods=len(pods), nodes=nodes_of(pods), role=wanted.role_arn)
+
+    def _await_release(self, daemon_set: dict[str, Any], roles: set[str], seconds: float) -> None:
+        deadline, told = DeadlinePart(self._api.deadline, seconds), -1
+        while pods := self._pods_of_roles(daemon_set, roles):
+            if len(pods) != told:
+                log("rollout", pods_with_the_role=len(pods))
+                told = len(pods)
+            try:
+                deadline.sleep(_POLL_SECONDS)
+            except OutOfTime as late:
+                nodes = listed(nodes_of(pods))
+                stuck = listed(pods_not_ready(self._pods(daemon_set))) or "all pods are ready"
+                raise Failure(
+                    f"no pod may run as a role that goes away, got pods on {nodes} after "
+                    f"{deadline.seconds:.0f} s ({stuck}); restart them, and delete again"
+                ) from late
+        try:
+            await_rollouts(
+                self._api, [_DAEMON_SET], DeadlinePart(self._api.deadline, _SETTLE_SECONDS)
+            )
+        except Failure as failure:
+            # A node that is down must not keep the stack from being deleted.
+            log("not all pods are ready", level="WARNING", because=str(failure))
+
+    def _pods(self, daemon_set: dict[str, Any]) -> list[Any]:
+        labels = daemon_set["spec"]["selector"].get("matchLabels", {})
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        return running_pods(daemon_set, self._api.list(_PODS, labelSelector=selector))
+
+    def _pods_of_roles(self, daemon_set: dict[str, Any], roles: set[str]) -> list[Any]:
+        return [pod for pod in self._pods(daemon_set) if any(carries(pod, role) for role in roles)]
+
+    def _attach(self, attachments: Iterable[Attachment]) -> None:
+        attached = self._node_roles.attach_missing(attachments)
+        self.writes += attached
+        if attached:
+            self._api.deadline.sleep(IAM_SETTLE_SECONDS)
+
+    def _detach(self, attachments: Iterable[Attachment]) -> None:
+        for attachment in sorted(attachments):
+            self._node_roles.detach(attachment)
+            self.writes += 1
+
+    def _outcome(
+        self, daemon_set: dict[str, Any], role_arn: str, detached: Iterable[Attachment]
+    ) -> Outcome:
+        pods = [pod for pod in self._pods(daemon_set) if carries(pod, role_arn)]
+        roles = sorted({role for role, _ in detached})
+        return Outcome(tuple(nodes_of(pods)), role_arn, tuple(roles))
+
+
+@contextlib.contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Say in a failure which step failed."""
+    log("step", step=name)
+    try:
+        yield
+    except Failure as failure:
+        failure.args = (f"{name}: {failure}",)
+        raise

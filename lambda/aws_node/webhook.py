@@ -1,0 +1,66 @@
+"""What the pod identity webhook would give to a pod of `aws-node` that is made now.
+
+The webhook learns of a changed service account through a watch, and a pod that is made before it
+did gets the old role, or none, for good. So it is asked first, with a pod that the API server
+admits and does not keep (a dry run): no pod of the CNI is restarted in vain.
+See: https://github.com/aws/amazon-eks-pod-identity-webhook/issues/174
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_node.pods import credential_fault
+from custom_resource import Failure, OutOfTime, log
+from kubernetes_api import restart
+from kubernetes_api.connection import ApiError
+from kubernetes_api.deadline_part import DeadlinePart
+
+if TYPE_CHECKING:
+    from kubernetes_api.connection import Api
+
+ANSWER_SECONDS = 60.0
+_POLL_SECONDS = 0.5
+_PODS = "/api/v1/namespaces/kube-system/pods"
+
+
+class NotYetSeen(Failure):
+    """A new pod would get another role than its service account says."""
+
+
+def await_webhook(api: Api, daemon_set: dict[str, Any], role_arn: str | None) -> None:
+    """Wait until a new pod would get the role, or with None would get none.
+
+    Raises:
+        NotYetSeen: It would not, for as long as that is borne.
+    """
+    deadline = DeadlinePart(api.deadline, ANSWER_SECONDS)
+    while fault := _fault(api, daemon_set, role_arn):
+        try:
+            deadline.sleep(_POLL_SECONDS)
+        except OutOfTime as late:
+            raise NotYetSeen(
+                f"a new pod of aws-node must run as {role_arn or 'no role of its own'}, got: "
+                f"{fault}; see whether the pod identity webhook runs (kubectl get "
+                "mutatingwebhookconfiguration pod-identity-webhook) and whether the pod template "
+                "sets the variable itself"
+            ) from late
+    # A control plane has several API servers, each with a webhook of its own; one has answered.
+    deadline.sleep(restart.WEBHOOK_WATCH_SECONDS)
+
+
+def _fault(api: Api, daemon_set: dict[str, Any], role_arn: str | None) -> str:
+    template = daemon_set["spec"]["template"]
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**template.get("metadata", {}), "generateName": "aws-node-dry-run-"},
+        "spec": template["spec"],
+    }
+    try:
+        pod = api.request("POST", _PODS, body, query={"dryRun": "All"})
+    except ApiError as error:
+        # Another admission webhook may refuse dry runs: the real pods will tell.
+        log("no dry run", level="WARNING", because=str(error))
+        return ""
+    return credential_fault(pod["spec"], role_arn)

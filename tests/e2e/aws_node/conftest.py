@@ -1,0 +1,192 @@
+"""`aws-node` on control planes of the oldest and the newest Kubernetes.
+
+The pod identity webhook is a double, unless POD_IDENTITY_WEBHOOK names the real program; that one
+listens on every address, so give the run a network namespace of its own:
+
+    unshare --net sh -c 'ip link set lo up && exec pytest tests/e2e/aws_node'
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aws_node import node_roles, transaction, webhook
+from custom_resource import Deadline
+from kubernetes_api import connection, restart
+from kubernetes_api.connection import Api
+from tests.e2e.harness.kubernetes import DEFAULT_AUDIENCE, control_plane
+from tests.e2e.harness.loopback import free_port
+from tests.e2e.harness.pod_identity import pod_identity_webhook
+from tests.e2e.harness.processes import service
+from tests.support.admission import tampering
+from tests.support.aws_node import CNI_POLICY, WORKER_POLICY, AwsNode
+from tests.support.iam_server import IamServer
+from tests.support.rehearsed import Rehearsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.harness.kubernetes import Cluster as ControlPlane
+    from tests.support.admission import Tampering
+
+MINORS = os.environ.get("KUBERNETES_MINORS", "1.29 1.36").split()
+
+
+@pytest.fixture(scope="session", params=MINORS)
+def plane(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    folder = tmp_path_factory.mktemp("aws-node") / "run"
+    with contextlib.ExitStack() as running:
+        plane = running.enter_context(
+            control_plane(folder, minor=request.param, nodes=["node-1"], audit=True)
+        )
+        program = os.environ.get("POD_IDENTITY_WEBHOOK")
+        running.enter_context(
+            _real_webhook(plane, Path(program))
+            if program
+            else pod_identity_webhook(plane, region="eu-west-1")
+        )
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def tamper(plane: ControlPlane) -> Iterator[Tampering]:
+    with tampering(plane) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def _tokens(plane: ControlPlane) -> dict[str, str]:
+    plane.create_service_account("functions", namespace="identities")
+    plane.create_service_account("admin", namespace="identities")
+    plane.kubectl(
+        "create",
+        "clusterrolebinding",
+        "admin",
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=identities:admin",
+    )
+    return {
+        name: plane.token(name, namespace="identities", audience=DEFAULT_AUDIENCE)
+        for name in ("functions", "admin")
+    }
+
+
+@pytest.fixture
+def cluster(
+    plane: ControlPlane, _tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rehearsed]:
+    """The cluster; the function's access is what `AmazonEKSEditPolicy` gives it in kube-system."""
+    monkeypatch.setenv("KUBECTL", str(plane.programs["kubectl"]))
+    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5, 3, 1))
+    monkeypatch.setattr(connection, "eks_token", lambda _: _tokens["admin"])
+    rehearsed = Rehearsed(plane, None, _tokens)  # type: ignore[arg-type]
+    with Api(connection.Cluster(*rehearsed.connection.values()), Deadline(3600)) as admin:
+        rehearsed.admin = admin
+        monkeypatch.setattr(connection, "eks_token", lambda _: _tokens["functions"])
+        rehearsed.allow("kube-system")
+        yield rehearsed
+        plane.kubectl("delete", "rolebinding", "functions", "--namespace=kube-system")
+
+
+@pytest.fixture
+def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamServer]:
+    roles = {"nodes": [WORKER_POLICY, CNI_POLICY], "spot": [CNI_POLICY]}
+    with IamServer(roles) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def aws_node(
+    cluster: Rehearsed, iam: IamServer, tamper: Tampering, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AwsNode]:
+    """`aws-node` on one node, without a role, and its node roles."""
+    for module, name, seconds in (
+        (node_roles, "SETTLING_SECONDS", 0.5),
+        (node_roles, "_POLL_SECONDS", 0.1),
+        (transaction, "IAM_SETTLE_SECONDS", 0.2),
+        (transaction, "APPEARANCE_SECONDS", 5.0),
+        (transaction, "_POLL_SECONDS", 0.1),
+        (transaction, "_SETTLE_SECONDS", 4.0),
+        (webhook, "ANSWER_SECONDS", 5.0),
+        (webhook, "_POLL_SECONDS", 0.1),
+        (restart, "WEBHOOK_WATCH_SECONDS", 0.3),
+        (restart, "_POLL_SECONDS", 0.1),
+    ):
+        monkeypatch.setattr(module, name, seconds)
+    node = AwsNode(cluster, iam, tamper)
+    node.install()
+    yield node
+    tamper.do = tamper.nothing
+    node.remove()
+
+
+@contextlib.contextmanager
+def _real_webhook(plane: ControlPlane, program: Path) -> Iterator[None]:
+    """Run and register AWS's own program, as EKS does.
+
+    See: https://github.com/aws/amazon-eks-pod-identity-webhook
+    """
+    port, metrics = free_port(plane.address), free_port(plane.address)
+    command = [
+        str(program),
+        "--in-cluster=false",
+        f"--kubeconfig={plane.admin_kubeconfig}",
+        f"--port={port}",
+        f"--metrics-port={metrics}",
+        f"--tls-cert={plane.folder / 'kube-apiserver.crt'}",
+        f"--tls-key={plane.folder / 'kube-apiserver.key'}",
+        "--annotation-prefix=eks.amazonaws.com",
+        "--token-audience=sts.amazonaws.com",
+        "--aws-default-region=eu-west-1",
+        "--sts-regional-endpoint",
+    ]
+    with service(
+        "pod-identity-webhook", command, folder=plane.folder, environment={"HOME": "/nonexistent"}
+    ) as running:
+        running.wait_until(functools.partial(_listens, plane.address, port), seconds=30)
+        plane.apply(_registration(plane, port))
+        yield
+
+
+def _listens(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+def _registration(plane: ControlPlane, port: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "pod-identity-webhook"},
+        "webhooks": [
+            {
+                "name": "iam-for-pods.amazonaws.com",
+                "admissionReviewVersions": ["v1beta1", "v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Ignore",
+                "clientConfig": {
+                    "url": f"https://{plane.address}:{port}/mutate",
+                    "caBundle": plane.certificate_authority_data,
+                },
+                "rules": [
+                    {
+                        "operations": ["CREATE"],
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "resources": ["pods"],
+                    }
+                ],
+            }
+        ],
+    }

@@ -1,0 +1,191 @@
+"""Whose the service account's annotations are, and what the journal says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aws_node.account_marks import (
+    JOURNAL,
+    OWNER,
+    ROLE,
+    Owner,
+    application,
+    is_foreign,
+    is_written,
+    journal_of,
+    marks_of,
+    refusal,
+    removal,
+)
+from aws_node.rebinding import Attachment, Rebinding
+
+ONE, TWO = "arn:aws:iam::111122223333:role/one", "arn:aws:iam::111122223333:role/two"
+POLICY, TWIN = "arn:aws:iam::aws:policy/CNI", "arn:aws:iam::111122223333:policy/CNI6"
+STACK = "arn:aws:cloudformation:eu-west-1:111122223333:stack/app/1"
+ME = Owner(STACK, "AwsNode")
+WANTED = Rebinding(ONE, ("nodes",), (POLICY,))
+
+
+def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[str, Any]:
+    """An account; `managers` says who wrote which key (`role`, `owner`, `journal`)."""
+    keys = {"role": ROLE, "owner": OWNER, "journal": JOURNAL}
+    given = {keys[name]: value for name, value in annotations.items()}
+    writers = managers or dict.fromkeys(annotations, "irsa-stack")
+    fields = [
+        {
+            "manager": manager,
+            "operation": "Apply" if manager == "irsa-stack" else "Update",
+            "fieldsV1": {"f:metadata": {"f:annotations": {f"f:{keys[name]}": {}}}},
+        }
+        for name, manager in writers.items()
+    ]
+    metadata = {
+        "name": "aws-node",
+        "namespace": "kube-system",
+        "uid": "u",
+        "resourceVersion": "7",
+        "annotations": given,
+        "managedFields": fields,
+    }
+    return {"metadata": metadata}
+
+
+def removed(found: dict[str, Any]) -> set[str]:
+    patch = removal(found, WANTED)
+    return set(patch["metadata"]["annotations"]) if patch else set()
+
+
+def test_a_plain_account_is_not_refused() -> None:
+    assert refusal(account(), WANTED, ME) == ""
+
+
+def test_our_own_role_may_be_replaced() -> None:
+    assert refusal(account(role=TWO, owner=ME.mark), WANTED, ME) == ""
+
+
+def test_the_role_of_a_managed_add_on_is_refused_even_when_it_is_the_same() -> None:
+    found = account({"role": "eks"}, role=ONE)
+
+    assert (
+        "got 'arn:aws:iam::111122223333:role/one' from the managed add-on vpc-cni; use AwsNodeAddon"
+        in (refusal(found, WANTED, ME))
+    )
+
+
+def test_the_role_that_somebody_else_set_is_refused_with_the_command_that_removes_it() -> None:
+    reason = refusal(account({"role": "eksctl"}, role=TWO), WANTED, ME)
+
+    assert (
+        "must not have another role, got 'arn:aws:iam::111122223333:role/two' set by eksctl"
+        in reason
+    )
+    assert "--namespace kube-system eks.amazonaws.com/role-arn-" in reason
+
+
+def test_the_same_role_set_by_hand_is_not_refused() -> None:
+    assert refusal(account({"role": "kubectl"}, role=ONE), WANTED, ME) == ""
+
+
+@pytest.mark.parametrize(
+    ("mark", "refused"),
+    [(ME.mark, False), (f"{STACK}#Renamed", False), ("arn:aws:cloudformation:other#AwsNode", True)],
+)
+def test_only_another_stack_is_refused(mark: str, *, refused: bool) -> None:
+    assert bool(refusal(account(owner=mark), WANTED, ME)) is refused
+
+
+@pytest.mark.parametrize(
+    ("mark", "yields"), [(ME.mark, False), ("", False), (f"{STACK}#Renamed", True)]
+)
+def test_a_release_yields_to_whoever_has_taken_over(mark: str, *, yields: bool) -> None:
+    assert ME.yields(account(owner=mark)) is yields
+
+
+def test_a_role_that_somebody_changed_is_foreign() -> None:
+    assert is_foreign(account({"role": "kubectl"}, role=TWO), ONE)
+    assert not is_foreign(account(role=TWO), ONE)
+    assert not is_foreign(account(), ONE)
+
+
+def test_the_journal_comes_back_as_it_was_written() -> None:
+    attachments = {Attachment("b", POLICY), Attachment("a", TWIN), Attachment("a", POLICY)}
+    written = marks_of(WANTED, ME, attachments)
+
+    assert json.loads(written[JOURNAL]) == {"a": [TWIN, POLICY], "b": [POLICY]}
+    assert journal_of(account(journal=written[JOURNAL]), None) == attachments
+
+
+def test_an_empty_journal_says_that_nothing_was_detached() -> None:
+    assert journal_of(account(journal="{}"), WANTED) == frozenset()
+
+
+@pytest.mark.parametrize("journal", ["", "gone", "[]", "3", '{"nodes":3}'])
+def test_a_journal_that_is_lost_counts_everything_that_was_bound(journal: str) -> None:
+    found = account(journal=journal) if journal else account()
+
+    assert journal_of(found, WANTED) == {Attachment("nodes", POLICY)}
+    assert journal_of(found, None) == frozenset()
+
+
+def test_without_an_account_everything_that_was_bound_counts() -> None:
+    assert journal_of(None, WANTED) == {Attachment("nodes", POLICY)}
+
+
+def test_what_is_written_is_not_written_again() -> None:
+    marks = marks_of(WANTED, ME, ())
+    found = account(role=ONE, owner=ME.mark, journal="{}")
+
+    assert is_written(found, marks)
+    assert not is_written(found, {**marks, ROLE: TWO})
+
+
+def test_a_role_that_somebody_else_wrote_is_written_again_to_be_ours() -> None:
+    assert not is_written(account({"role": "kubectl"}, role=ONE), {ROLE: ONE})
+
+
+def test_the_application_names_the_very_object() -> None:
+    assert application(account(), {ROLE: ONE}) == {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": "aws-node",
+            "namespace": "kube-system",
+            "uid": "u",
+            "annotations": {ROLE: ONE},
+        },
+    }
+
+
+def test_all_that_is_ours_is_removed_unless_the_account_changed() -> None:
+    patch = removal(account(role=ONE, owner=ME.mark, journal="{}"), WANTED)
+
+    assert patch == {
+        "metadata": {
+            "resourceVersion": "7",
+            "annotations": {OWNER: None, JOURNAL: None, ROLE: None},
+        }
+    }
+
+
+def test_a_role_that_was_changed_is_left() -> None:
+    managers = {"role": "kubectl", "owner": "irsa-stack"}
+
+    assert removed(account(managers, role=TWO, owner=ME.mark)) == {OWNER}
+
+
+def test_a_role_that_only_we_wrote_goes_whichever_it_is() -> None:
+    assert removed(account(role=TWO, owner=ME.mark)) == {OWNER, ROLE}
+
+
+def test_our_role_goes_even_when_somebody_wrote_it_too() -> None:
+    managers = {"role": "kubectl", "owner": "irsa-stack"}
+
+    assert removed(account(managers, role=ONE, owner=ME.mark)) == {OWNER, ROLE}
+
+
+def test_an_account_that_we_never_wrote_is_left() -> None:
+    assert removed(account({"role": "kubectl"}, role=ONE)) == set()
+    assert removed(account()) == set()

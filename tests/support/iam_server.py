@@ -1,0 +1,130 @@
+"""IAM's three calls on the policies of node roles, over HTTP, with each call's time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import urllib.parse
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
+
+
+class Call(NamedTuple):
+    """One call that was answered with success."""
+
+    time: dt.datetime
+    action: str
+    role: str
+    policy: str
+
+
+@dataclass
+class IamServer:
+    """IAM on loopback, for boto3's `AWS_ENDPOINT_URL_IAM`.
+
+    Args:
+        roles: policy ARNs of each role, by its name.
+        denied: actions, or action and role with a blank between, that are refused.
+        before_change: is called before each attachment and detachment.
+    """
+
+    roles: dict[str, list[str]]
+    denied: set[str] = field(default_factory=set)
+    before_change: Callable[[Call], None] = lambda _: None
+    calls: list[Call] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                status, answer = outer._answer(dict(urllib.parse.parse_qsl(body)))
+                self.send_response(status)
+                self.send_header("Content-Type", "text/xml")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What makes boto3 talk to it."""
+        return {
+            "AWS_ENDPOINT_URL_IAM": f"http://127.0.0.1:{self._server.server_port}",
+            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+        }
+
+    @property
+    def changes(self) -> list[tuple[str, str, str]]:
+        """Action, role and name of the policy of each change, in order."""
+        return [
+            (call.action, call.role, call.policy.rpartition("/")[2])
+            for call in self.calls
+            if call.action != "ListAttachedRolePolicies"
+        ]
+
+    def _answer(self, asked: Mapping[str, str]) -> tuple[int, bytes]:
+        action, role = asked["Action"], asked["RoleName"]
+        call = Call(dt.datetime.now(dt.UTC), action, role, asked.get("PolicyArn", ""))
+        if {action, f"{action} {role}"} & self.denied:
+            return 403, _error("AccessDenied", f"not authorized to perform: iam:{action}")
+        if role not in self.roles:
+            return 404, _error("NoSuchEntity", f"The role with name {role} cannot be found.")
+        policies = self.roles[role]
+        if action == "ListAttachedRolePolicies":
+            self.calls.append(call)
+            return 200, _listed(policies)
+        self.before_change(call)
+        if action == "DetachRolePolicy":
+            if call.policy not in policies:
+                return 404, _error("NoSuchEntity", f"Policy {call.policy} was not found.")
+            policies.remove(call.policy)
+        elif call.policy not in policies:
+            policies.append(call.policy)
+        self.calls.append(call)
+        return 200, _document(action, "")
+
+
+def _listed(policies: Sequence[str]) -> bytes:
+    members = "".join(
+        f"<member><PolicyName>{arn.rpartition('/')[2]}</PolicyName>"
+        f"<PolicyArn>{arn}</PolicyArn></member>"
+        for arn in policies
+    )
+    return _document(
+        "ListAttachedRolePolicies",
+        f"<AttachedPolicies>{members}</AttachedPolicies><IsTruncated>false</IsTruncated>",
+    )
+
+
+def _document(action: str, result: str) -> bytes:
+    return (
+        f'<{action}Response xmlns="{_NAMESPACE}"><{action}Result>{result}</{action}Result>'
+        f"<ResponseMetadata><RequestId>request</RequestId></ResponseMetadata></{action}Response>"
+    ).encode()
+
+
+def _error(code: str, message: str) -> bytes:
+    return (
+        f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{code}</Code>'
+        f"<Message>{message}</Message></Error><RequestId>request</RequestId></ErrorResponse>"
+    ).encode()

@@ -41,12 +41,10 @@ UPSTREAM = Upstream(
 
 WILDCARDS = {
     "Describe": "these are described on no resource level; nothing is written",
-    "ReadVpc": "this VPC alone, whose owner may be another account",
     "ReadAddressPools": "pools of this region and account, read only",
     "ReadCertificates": "certificates of this region and account, read only",
     "ReadUserPoolClients": "user pools of this region and account, read only",
     "CreateSecurityGroup": "its id is not known before; only with the tag of this cluster",
-    "CreateInVpc": "this VPC alone, whose owner may be another account",
     "TagNewSecurityGroup": "its id is not known before; only while it is made for this cluster",
     "TagSecurityGroups": "security groups come and go; only those of this cluster",
     "DeleteSecurityGroups": "security groups come and go; only those of this cluster",

@@ -112,7 +112,7 @@ def _service_token(scope: Construct, settings: FunctionSettings | None) -> str:
     stack = Stack.of(scope)
     defined = stack.node.try_find_child(_FUNCTION_ID)
     if defined is not None:
-        return cast("lambda_.Function", defined.node.find_child("Function")).function_arn
+        return cast("lambda_.CfnFunction", defined.node.find_child("Function")).attr_arn
     return HandlerFunction(
         stack,
         _FUNCTION_ID,

@@ -95,5 +95,8 @@ class ClusterAutoscaler(Controller):
                 },
             },
             helm_values_path="rbac.serviceAccount",
+            # https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-chart-9.59.0/cluster-autoscaler/charts/cluster-autoscaler/templates/serviceaccount.yaml
+            quote_annotations=True,
+            names={cluster: "ClusterName"},
             **account,
         )

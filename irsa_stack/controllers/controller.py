@@ -1,5 +1,6 @@
 """What the controllers have in common: an account, a role, a scope, and values for the chart."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
@@ -63,17 +64,20 @@ class Controller(Construct):
         helm_values_path: str = "serviceAccount",
         managed_policies: tuple[iam.IManagedPolicy, ...] = (),
         as_managed_policies: bool = False,
+        quote_annotations: bool = False,
+        names: Mapping[str, str] | None = None,
         **account: Unpack[AccountOptions],
     ) -> None:
         super().__init__(scope, construct_id)
-        inline = {name: trust_document(document) for name, document in documents.items()}
+        rendered = {name: trust_document(document, names) for name, document in documents.items()}
         if as_managed_policies:
             path = account.get("path") or service_accounts.settings.role_path
-            managed_policies += tuple(
-                self._managed_policy(name, document, path, wildcards)
-                for name, document in documents.items()
-            )
-            inline = {}
+            for name, document in documents.items():
+                policy = self._managed_policy(name, document, rendered.pop(name), path)
+                _acknowledge(policy, {name: document}, wildcards)
+                managed_policies += (
+                    iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref),
+                )
         self.account: BoundServiceAccount = service_accounts.add(
             construct_id,
             namespace=namespace,
@@ -81,12 +85,14 @@ class Controller(Construct):
             ownership=ownership,
             helm_values_path=helm_values_path,
             managed_policies=managed_policies,
-            inline_policies=inline,
+            inline_policies=rendered,
             **account,
         )
         """The account as `IrsaServiceAccounts.add` returned it."""
         if not as_managed_policies:
             _acknowledge(self.account.role, documents, wildcards)
+        if quote_annotations:
+            self.account.helm_values = _quoted(self.account.helm_values)
         self.upstream = upstream
         self.identity = self.account.identity
         self.helm_values = dict(self.account.helm_values)
@@ -103,15 +109,11 @@ class Controller(Construct):
         return self.account.grant_principal
 
     def _managed_policy(
-        self, name: str, document: Document, path: str | None, wildcards: Mapping[str, str]
-    ) -> iam.IManagedPolicy:
+        self, name: str, document: Document, rendered: Document, path: str | None
+    ) -> iam.CfnManagedPolicy:
         """Define a customer managed policy: it leaves the role's inline room to grants."""
         refuse(budgets.managed_policy_faults(document, policy=f"{self.node.path}/{name}"))
-        policy = iam.CfnManagedPolicy(
-            self, f"{name}Policy", policy_document=trust_document(document), path=path
-        )
-        _acknowledge(policy, {name: document}, wildcards)
-        return iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref)
+        return iam.CfnManagedPolicy(self, f"{name}Policy", policy_document=rendered, path=path)
 
 
 def place_of(
@@ -147,6 +149,23 @@ def name_of_cluster(service_accounts: IrsaServiceAccounts, cluster_name: str | N
             ]
         )
     return cluster_name
+
+
+def _quoted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Quote every annotation for a chart that writes them as they are.
+
+    There `true` becomes a boolean and `3600` a number, and Kubernetes takes neither.
+    """
+    return {
+        key: (
+            {name: json.dumps(text) for name, text in value.items()}
+            if key == "annotations"
+            else _quoted(value)
+            if isinstance(value, Mapping)
+            else value
+        )
+        for key, value in values.items()
+    }
 
 
 def _acknowledge(

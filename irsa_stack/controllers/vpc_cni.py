@@ -115,6 +115,7 @@ class VpcCni(Controller):
             wildcards=policies.WILDCARDS,
             chart_values={"env": _environment(cluster, ip_family)},
             managed_policies=() if documents else (_managed_policy(),),
+            names={cluster: "ClusterName", str(vpc_id): "VpcId"},
             **account,
         )
 
@@ -160,7 +161,8 @@ def vpc_cni_policy(
                 " cni_policy out and AWS's managed policy is attached"
             ]
         )
-    return trust_document(documents["VpcCni"])
+    names = {str(cluster_name): "ClusterName", str(vpc_id): "VpcId"}
+    return trust_document(documents["VpcCni"], names)
 
 
 def _environment(cluster_name: str, ip_family: str) -> dict[str, str]:

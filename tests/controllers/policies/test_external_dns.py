@@ -79,8 +79,9 @@ def test_changes_only_the_names_and_types_that_it_is_held_to(names, types, expec
     assert allowed(held, CHANGE, change(OURS, *names, types=types)) is expected
 
 
-def test_a_request_without_the_condition_keys_is_denied():
-    assert not allowed(documents(record_names=["api.example.com"]), CHANGE, zone(OURS))
+@pytest.mark.parametrize("scope", [{"record_names": ["api.example.com"]}, {"record_types": ["A"]}])
+def test_a_request_without_the_condition_keys_is_denied(scope):
+    assert not allowed(documents(**scope), CHANGE, zone(OURS))
 
 
 @pytest.mark.parametrize(

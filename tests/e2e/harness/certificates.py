@@ -1,6 +1,6 @@
 """Throw-away certificates: a public-looking three-level chain, and a cluster's own authority."""
 
-import datetime
+import datetime as dt
 import hashlib
 import ipaddress
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
-_LIFE = datetime.timedelta(days=2)
-_SKEW = datetime.timedelta(hours=1)
+_LIFE = dt.timedelta(days=2)
+_SKEW = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def certificate(
 ) -> x509.Certificate:
     """Sign a certificate: an authority's, unless *hosts* or *client* say otherwise."""
     is_authority = not hosts and not client
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -149,7 +149,7 @@ class Cluster:
         audience: str = "sts.amazonaws.com",
         pod: str | None = None,
     ) -> str:
-        """Return a token that the API server signs for an account, bound to *pod* if one is given."""
+        """Return a token that the API server signs for an account, or for one *pod* of it."""
         bound = () if pod is None else ("--bound-object-kind=Pod", f"--bound-object-name={pod}")
         return self.kubectl(
             "create",
@@ -421,7 +421,7 @@ def _is_ready(cluster: Cluster) -> bool:
         cluster.folder / "rehearsal-admin.crt", cluster.folder / "rehearsal-admin.key"
     )
     try:
-        with urllib.request.urlopen(f"{cluster.endpoint}/readyz", timeout=2, context=context):
+        with urllib.request.urlopen(f"{cluster.endpoint}/readyz", timeout=2, context=context):  # noqa: S310 (https)
             return True
     except OSError:
         return False

@@ -43,7 +43,6 @@ def service(
     *,
     folder: Path,
     environment: Mapping[str, str],
-    patience: float = 0,
 ) -> Iterator[Service]:
     """Run *command* until the block ends, then end its process group and nothing else.
 
@@ -52,13 +51,12 @@ def service(
         command: program and arguments.
         folder: where it runs and logs.
         environment: all of its environment; nothing is inherited.
-        patience: seconds between SIGTERM and SIGKILL. Default: killed at once, which throw-away
-            state allows.
     """
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            list(command),
+            # The kernel ends it when this process is killed and can tidy nothing.
+            ["setpriv", "--pdeathsig", "KILL", "--", *command],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
@@ -69,15 +67,8 @@ def service(
     try:
         yield Service(name, process, log)
     finally:
-        if patience:
-            _signal(process, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
-        _signal(process, signal.SIGKILL)
+        # The group and not the process: an emulator's functions are its children. Killed, because
+        # its state is thrown away.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    # The group and not the process: an emulator's functions are its children.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)

@@ -1,0 +1,1 @@
+"""The emulated AWS account: ministack, and what an IRSA stack needs beyond it."""

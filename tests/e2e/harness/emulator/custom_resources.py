@@ -1,0 +1,85 @@
+"""Rules of CloudFormation for custom resources that ministack leaves out.
+
+A create that FAILED is followed by a Delete of the physical id that it reported; an answer must
+echo the request's identifiers and fit 4,096 bytes.
+
+See: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
+"""
+
+import json
+import logging
+from typing import Any
+
+from ministack.services.cloudformation import custom_resource, provisioners
+
+ANSWER_BYTES = 4096
+
+_TYPE = "AWS::CloudFormation::CustomResource"
+_IDENTIFIERS = ("PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId")
+_logger = logging.getLogger(__name__)
+
+# Stack and logical id of a failed resource -> the physical id that it reported.
+_failed: dict[tuple[str, str], str] = {}
+_deliver = custom_resource.deliver_response
+_create = provisioners._custom_resource_create
+
+
+def install() -> None:
+    """Put our rules between a function's answer and the stack engine."""
+    custom_resource.deliver_response = deliver_response
+    provisioners._custom_resource_create = create
+    provisioners._RESOURCE_HANDLERS[_TYPE]["create"] = create
+
+
+def deliver_response(token: str, response: Any) -> Any:
+    """Hand an answer to the engine; a malformed one becomes the failure that AWS reports."""
+    fault = answer_fault(response)
+    if fault:
+        response = {"Status": "FAILED", "Reason": fault, "PhysicalResourceId": None}
+    elif response["Status"] == "FAILED":
+        resource = response["StackId"], response["LogicalResourceId"]
+        _failed[resource] = response["PhysicalResourceId"]
+    return _deliver(token, response)
+
+
+def answer_fault(response: Any) -> str | None:
+    """Return what CloudFormation says about a malformed answer, in its words."""
+    if len(json.dumps(response, separators=(",", ":"))) > ANSWER_BYTES:
+        return "Response object is too long."
+    if not isinstance(response, dict):
+        return "Invalid response object: not a JSON object"
+    missing = [key for key in _IDENTIFIERS if not _is_text(response.get(key))]
+    if missing:
+        return f"Invalid {missing[0]}"
+    if response.get("Status") not in ("SUCCESS", "FAILED"):
+        return "Invalid response object: Value of property Status must be an enum"
+    if response["Status"] == "FAILED" and not response.get("Reason"):
+        return "Invalid response object: Reason is required when Status is FAILED"
+    return None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def create(
+    logical_id: str, properties: dict[str, Any], stack_name: str, resource_type: str = _TYPE
+) -> Any:
+    """Create a custom resource; if it fails, delete what it says it has made."""
+    try:
+        return _create(logical_id, properties, stack_name, resource_type)
+    except RuntimeError:
+        physical_id = _failed.pop((provisioners._cr_stack_id(stack_name), logical_id), None)
+        if physical_id:
+            _clean_up(physical_id, properties, stack_name, logical_id, resource_type)
+        raise
+
+
+def _clean_up(physical_id: str, *request: Any) -> None:
+    properties, stack_name, logical_id, resource_type = request
+    try:
+        provisioners._custom_resource_delete(
+            physical_id, properties, stack_name, logical_id, resource_type
+        )
+    except Exception as error:  # noqa: BLE001 (must not hide why the create failed)
+        _logger.warning("delete after failed create of %s: %s", logical_id, error)

@@ -1,0 +1,192 @@
+"""`make deploy-local` and `make destroy-local`: the product in an account on this machine."""
+
+import contextlib
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from tests.e2e.harness.account import REPOSITORY, account
+from tests.e2e.harness.cdk import Cdk
+from tests.e2e.harness.environments import without_kubernetes
+from tests.e2e.harness.inventory import Inventory, added, inventory
+from tests.e2e.harness.kubernetes import NEWEST, find_programs
+from tests.e2e.harness.product import ACCOUNTS_STACK, Product
+from tests.e2e.harness.tokens import sign_token
+
+LOCAL = REPOSITORY / ".local"
+FOLDER = LOCAL / "run"
+LOCK = LOCAL / "lock"
+# `destroy-local` asks with the one and is answered with the other.
+REQUEST = LOCAL / "destroy"
+REPORT = LOCAL / "destroyed"
+
+_SUBJECT = "system:serviceaccount:apps:reader"
+_POLL_SECONDS = 0.3
+
+
+@dataclass
+class Progress:
+    """A line a step, with the seconds it took."""
+
+    started: float = field(default_factory=time.monotonic)
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Say *name*, and when the block ends how long it took."""
+        began = time.monotonic()
+        say(f"{name} ... ", end="")
+        yield
+        say(f"{time.monotonic() - began:.1f} s")
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self.started
+
+
+def main() -> None:
+    """Run `up` or `down`."""
+    command = {"up": up, "down": down}.get(" ".join(sys.argv[1:]))
+    if command is None:
+        sys.exit("usage: python -m tests.e2e.local up|down")
+    command()
+
+
+def up() -> None:
+    """Deploy, print how to use it, and stay until Ctrl-C or `make destroy-local`."""
+    # `kill` ends it as Ctrl-C does, and leaves as little.
+    signal.signal(signal.SIGTERM, _interrupt)
+    LOCAL.mkdir(exist_ok=True)
+    with only_one(), contextlib.suppress(KeyboardInterrupt):
+        clear()
+        try:
+            _deploy_and_wait()
+        finally:
+            shutil.rmtree(FOLDER, ignore_errors=True)
+            REQUEST.unlink(missing_ok=True)
+            say("\nstopped")
+
+
+def down() -> None:
+    """Ask the running `up` to destroy the stacks, and tell what they left."""
+    with contextlib.suppress(BlockingIOError), LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        clear()
+        sys.exit("nothing is deployed; run: make deploy-local")
+    REQUEST.touch()
+    say("destroying ... ", end="")
+    while not REPORT.exists():
+        time.sleep(_POLL_SECONDS)
+    report = REPORT.read_text()
+    REPORT.unlink()
+    say(report)
+    sys.exit(0 if report.startswith("nothing is left") else 1)
+
+
+def _deploy_and_wait() -> None:
+    progress = Progress()
+    kubernetes = available_kubernetes()
+    with contextlib.ExitStack() as running:
+        with progress.step("control plane and account" if kubernetes else "account"):
+            made = running.enter_context(account(FOLDER, kubernetes=kubernetes))
+        environment = REPOSITORY / "environments" / "local.yaml"
+        if kubernetes is None:
+            environment = without_kubernetes(FOLDER, computed_thumbprint=os.geteuid() == 0)
+        product = Product(Cdk(made, environment))
+        with progress.step("cdk bootstrap"):
+            product.cdk.bootstrap()
+        before = inventory(made)
+        with progress.step("cdk deploy"):
+            product.cdk.deploy()
+        role_arn = product.cdk.outputs()[ACCOUNTS_STACK].popitem()[1]
+        with progress.step("token of apps/reader at STS"):
+            token = product.token() if kubernetes else sign_token(made, subject=_SUBJECT)
+            session = made.assume_role(role_arn, token)["AssumedRoleUser"]["Arn"]
+        _introduce(product, environment, session)
+        say(f"\nready after {progress.seconds:.0f} s; Ctrl-C stops it, make destroy-local destroys")
+        while not REQUEST.exists():
+            time.sleep(_POLL_SECONDS)
+        product.cdk.destroy()
+        REPORT.write_text(_report(added(before, inventory(made))))
+
+
+def available_kubernetes() -> str | None:
+    """Return the version to run, or nothing after saying what is missing."""
+    missing = []
+    if os.geteuid() != 0:
+        missing.append("root, which may serve AWS's host names on port 443")
+    try:
+        find_programs(NEWEST)
+    except RuntimeError as error:
+        missing.append(str(error))
+    if not missing:
+        return NEWEST
+    say(f"without a control plane, because these are missing: {'; '.join(missing)}")
+    return None
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Hold the lock that one `up` of a checkout may have."""
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("deploy-local runs already in this checkout; end it with make destroy-local")
+        yield
+
+
+def clear() -> None:
+    """Remove what a run that was killed has left."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    for path in (REQUEST, REPORT):
+        path.unlink(missing_ok=True)
+
+
+def _introduce(product: Product, environment: Path, session: str) -> None:
+    made = product.account
+    say(f"\nissuer    {made.issuer_url}")
+    say(f"endpoint  {made.endpoint}")
+    for stack, outputs in product.cdk.outputs().items():
+        for name, value in outputs.items():
+            if name.startswith("ExportsOutput"):  # what one stack hands the other
+                continue
+            say(f"{stack}.{name}  {value}")
+    say(f"apps/reader became {session}")
+    say("\nIn another shell:")
+    variables = made.exports()
+    if made.kubernetes is not None:
+        variables["KUBECONFIG"] = str(made.kubernetes.admin_kubeconfig)
+        kubectl = made.kubernetes.programs["kubectl"]
+        variables["PATH"] = f"{kubectl.parent}:$PATH"
+    for name, value in variables.items():
+        say(f'export {name}="{value}"')
+    say(f"npx cdk diff --all -c environment={shlex.quote(str(environment.with_suffix('')))}")
+
+
+def _report(left: Inventory) -> str:
+    if not left:
+        return "nothing is left"
+    return "\n".join(["left:", *(f"  {kind}: {', '.join(left[kind])}" for kind in left)])
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def say(line: str, end: str = "\n") -> None:
+    """Print at once."""
+    sys.stdout.write(line + end)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from kubernetes_api.binding_plan import Owner, Verb, decide, undo
 from kubernetes_api.connection import ApiError, Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from kubernetes_api.binding import Binding
     from kubernetes_api.binding_plan import Step
@@ -47,15 +47,28 @@ class Accounts:
         """How many objects were written so far."""
         return len(self._changes)
 
-    def found(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The service accounts that exist, read with one list a namespace."""
+    def found(
+        self, keys: Iterable[str], *, left_behind: Collection[str] = ()
+    ) -> dict[str, dict[str, Any]]:
+        """The service accounts that exist, read with one list a namespace.
+
+        Args:
+            keys: The accounts to look for, as `<namespace>/<name>`.
+            left_behind: Namespaces that we need not be let into any more; then none is found there.
+        """
         keys = set(keys)
-        return {
-            key: account
-            for namespace in sorted({key.partition("/")[0] for key in keys})
-            for account in self._api.list(_collection(namespace))
-            if (key := f"{namespace}/{account['metadata']['name']}") in keys
-        }
+        found: dict[str, dict[str, Any]] = {}
+        for namespace in sorted({key.partition("/")[0] for key in keys}):
+            try:
+                for account in self._api.list(_collection(namespace)):
+                    key = f"{namespace}/{account['metadata']['name']}"
+                    if key in keys:
+                        found[key] = account
+            except ApiError as error:
+                if error.status != http.HTTPStatus.FORBIDDEN or namespace not in left_behind:
+                    raise
+                log("accounts left behind", level="WARNING", namespace=namespace, said=str(error))
+        return found
 
     def bring(
         self,

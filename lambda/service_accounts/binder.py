@@ -81,7 +81,10 @@ class Binder:
             raise Failure(listed(problems, "; "))
 
     def _bind(self, wanted: Bindings, previous: Bindings) -> list[str]:
-        found = self._accounts.found([*wanted, *previous])
+        # The access entry may have shrunk before us: on an update that removes the last account of
+        # a namespace, and on the rollback of one that added the first. The latter must not fail.
+        left = {b.namespace for b in previous.values()} - {b.namespace for b in wanted.values()}
+        found = self._accounts.found([*wanted, *previous], left_behind=left)
         plan = {
             key: decide(binding, previous.get(key), found.get(key), self._owner)
             for key, binding in wanted.items()
@@ -100,7 +103,7 @@ class Binder:
         dropped = {key: binding for key, binding in previous.items() if key not in wanted}
         for key, binding in dropped.items():
             self._accounts.bring(key, None, binding, found.get(key))
-        self._restart_released(dropped)
+        self._restart_released({key: dropped[key] for key in dropped if key in found})
         for namespace in _namespaces_to_remove(wanted, previous):
             self._namespaces.remove(namespace)
         log("bound", accounts=len(bound), left_alone=left_alone, writes=self._accounts.writes)

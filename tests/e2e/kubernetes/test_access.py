@@ -28,6 +28,16 @@ def test_is_forbidden_outside_its_namespaces_and_says_so(cluster: Rehearsed) -> 
     assert cluster.account(f"{inside}/api") is None
 
 
+def test_a_rollback_does_not_fail_where_access_is_gone_already(cluster: Rehearsed) -> None:
+    kept, added = cluster.namespace(), cluster.namespace(bound=False)
+    before = account(f"{kept}/api")
+    run(cluster.connection, "Create", before)
+
+    answer = run(cluster.connection, "Update", before, {**before, **account(f"{added}/api")})
+
+    assert answer.data["Bound"] == "1"
+
+
 def test_needs_cluster_scope_to_create_a_namespace(cluster: Rehearsed) -> None:
     asked = account(f"{cluster.namespace()}-new/api", CreateNamespace="true")
 

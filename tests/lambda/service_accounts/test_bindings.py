@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from custom_resource import Failure
 from service_accounts.bindings import bindings_of, tolerated_bindings_of
-from tests.support.binder import ONE, account
+from tests.support.binder import ONE, ROLE, account
 
 
 def test_reads_an_account() -> None:
@@ -27,11 +26,15 @@ def test_reads_an_account() -> None:
     assert binding.create_namespace
 
 
-def test_reads_a_manifest_that_is_json_text() -> None:
-    asked = account("apps/api")
-    asked["apps/api"]["Manifest"] = json.dumps(asked["apps/api"]["Manifest"])
+def test_an_account_that_is_but_a_role_takes_the_common_manifest() -> None:
+    common = {"metadata": {"labels": {"team": "a"}, "annotations": {"k": "v"}}}
 
-    assert bindings_of({"ServiceAccounts": asked})["apps/api"].role_arn == ONE
+    (binding,) = bindings_of({"ServiceAccounts": {"apps/api": ONE}, "Manifest": common}).values()
+
+    assert binding.key == "apps/api"
+    assert binding.ownership == "CREATE"
+    assert binding.labels == {"team": "a"}
+    assert binding.annotations == {"k": "v", ROLE: ONE}
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,17 @@ def test_another_cluster_is_another_resource(server: ApiServer) -> None:
     assert request.physical_id == "elsewhere/Batch0"
 
 
+def test_a_namespace_that_we_are_no_longer_let_into_is_left_behind(server: ApiServer) -> None:
+    old = {**account("apps/api"), **account("gone/api")}
+    run(server.connection, "Create", old)
+    collection = ACCOUNTS.replace("apps", "gone")
+    server.trouble = _refuse("GET", collection, refusal(403, "Forbidden", "is forbidden"))
+
+    run(server.connection, "Update", account("apps/api"), old)
+
+    assert f"{collection}/api" in server.objects
+
+
 # Namespaces
 
 

@@ -49,6 +49,7 @@ class Binder:
                 return self._bind(wanted, previous)
         except Exception as error:
             # Accounts first: pods that are made anew must find them as they were.
+            wrote = self._accounts.writes or self._restarts.writes or self._namespaces.writes
             problems = [
                 *self._accounts.undo(),
                 *self._restarts.undo(),
@@ -56,8 +57,9 @@ class Binder:
             ]
             if not isinstance(error, Failure):
                 raise
-            told = "; ".join(problems) or "everything done before was undone"
-            raise Failure(f"{error}; {told}") from error
+            if wrote and not problems:
+                problems = ["everything done before was undone"]
+            raise Failure("; ".join([str(error), *problems])) from error
 
     def release(self, previous: Bindings) -> None:
         """Release all accounts, as many as can be; a second try does the rest.

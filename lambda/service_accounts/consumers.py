@@ -42,6 +42,11 @@ class Restarts:
         self._timeout_seconds = timeout_seconds
         self._done: list[_Consumer] = []
 
+    @property
+    def writes(self) -> int:
+        """How many workloads were restarted so far."""
+        return len(self._done)
+
     def due(self, bindings: Iterable[Binding]) -> list[_Consumer]:
         """The consumers whose pods were made for another role than their account has now.
 

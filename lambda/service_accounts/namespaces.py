@@ -30,6 +30,11 @@ class Namespaces:
         self._owner = owner
         self._made: list[str] = []
 
+    @property
+    def writes(self) -> int:
+        """How many namespaces were made so far."""
+        return len(self._made)
+
     def make(self, name: str) -> None:
         """Make a namespace that is missing, with our marks; wait for one that is going away."""
         body = {

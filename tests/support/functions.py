@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     """An API server that the functions reach, with little patience."""
     monkeypatch.setenv("KUBECTL", str(layer_kubectl()))
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(1.0, 1.0, 0.5))
+    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(10.0, 1.5, 0.5))
     monkeypatch.setattr(connection, "eks_token", lambda _: "token")
     monkeypatch.setattr(restart, "WEBHOOK_WATCH_SECONDS", 0.01)
     monkeypatch.setattr(restart, "_POLL_SECONDS", 0.05)

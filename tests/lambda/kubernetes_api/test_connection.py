@@ -76,7 +76,7 @@ def test_trouble_that_stays_ends_in_time_and_in_kubernetes_own_words(
     with _api(server) as api, pytest.raises(error, match=told):
         api.get(PATH)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_write_that_a_webhook_denies_is_not_asked_again(server: ApiServer) -> None:
@@ -90,7 +90,11 @@ def test_a_write_that_a_webhook_denies_is_not_asked_again(server: ApiServer) -> 
     assert server.writes == [("PATCH", PATH)]
 
 
-def test_a_server_that_hangs_is_given_up(server: ApiServer) -> None:
+def test_a_server_that_hangs_is_given_up(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(0.3, 1.0, 0.5))
+
     def hang(_method: str, _path: str) -> None:
         time.sleep(3)
 
@@ -114,7 +118,6 @@ def test_a_server_that_is_down_is_told_with_what_to_check(server: ApiServer) -> 
 def test_a_wrong_certificate_authority_is_not_asked_again(server: ApiServer) -> None:
     with ApiServer() as other:
         wrong = {**server.connection, "Endpoint": other.connection["Endpoint"]}
-        began = time.monotonic()
 
         with (
             Api(Cluster.from_properties({"Cluster": wrong}), Deadline(20)) as api,
@@ -122,7 +125,7 @@ def test_a_wrong_certificate_authority_is_not_asked_again(server: ApiServer) -> 
         ):
             api.get(PATH)
 
-    assert time.monotonic() - began < 1
+    assert len(other.requests) == 0
 
 
 def test_signs_in_again_when_the_token_has_expired(

@@ -150,6 +150,10 @@ class ApiServer:
         self._manage(thing, {}, manager, "Update")
         return self._store(path, thing)
 
+    def edit(self, path: str, body: Object, manager: str = "somebody") -> None:
+        """A change that somebody else makes."""
+        self._patch(path, self.objects[path], body, {"fieldManager": manager}, applied=False)
+
     def _answer(self, method: str, path: str, body: Any, query: dict[str, str], kind: str) -> Reply:
         found = _COLLECTION.fullmatch(path)
         present = self.objects.get(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -27,11 +26,15 @@ def test_reads_an_account() -> None:
     assert binding.create_namespace
 
 
-def test_reads_a_manifest_that_is_json_text() -> None:
-    asked = account("apps/api")
-    asked["apps/api"]["Manifest"] = json.dumps(asked["apps/api"]["Manifest"])
+def test_an_account_that_is_but_a_role_takes_the_common_manifest() -> None:
+    common = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "<name>", "namespace": "<namespace>", "labels": {"a": "b"}},
+    }
+    [binding] = bindings_of({"Manifest": common, "ServiceAccounts": {"apps/api": ONE}}).values()
 
-    assert bindings_of({"ServiceAccounts": asked})["apps/api"].role_arn == ONE
+    assert (binding.key, binding.role_arn, binding.labels) == ("apps/api", ONE, {"a": "b"})
 
 
 @pytest.mark.parametrize(

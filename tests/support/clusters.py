@@ -1,5 +1,6 @@
 """Clusters to hang constructs on: described, never deployed."""
 
+import base64
 from typing import Any
 
 from aws_cdk import Stack, aws_iam
@@ -8,13 +9,17 @@ from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 
+CERTIFICATE = base64.b64encode(
+    b"-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"
+).decode()
+
 
 def connection(**kwargs: Any) -> ClusterConnection:
     """A cluster that another tool made."""
     return ClusterConnection.from_attributes(
         cluster_name="payments-prod",
         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
-        certificate_authority_data="LS0tLS1CRUdJTi==",
+        certificate_authority_data=CERTIFICATE,
         **kwargs,
     )
 

@@ -19,6 +19,7 @@ PURE = [
     "fn_sub",
     "handler_code",
     "identity",
+    "instance_metadata",
     "intrinsics",
     "issuer",
     "kubernetes_version",

@@ -84,6 +84,7 @@ docs: .venv-docs/.installed ## the documentation as pages, in site/, with strict
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 include tests/netfilter/netfilter.mk
+include tests/e2e/rehearsal.mk
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-docs node_modules cdk.out dist build site .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,7 @@
 """One synth in a process of its own: `designs.py DESIGN ACCOUNTS` prints what it made, as JSON.
 
 Every design is the same work: an EKS cluster in an imported VPC, and per account a role that trusts
-`aud` and `sub`, with one statement and three tags, and a ServiceAccount with two annotations and the
+`aud` and `sub`, with one statement and three tags, and a ServiceAccount with two annotations and a
 label `app.kubernetes.io/managed-by`.
 """
 

@@ -293,10 +293,10 @@ def _many(found: dict[Case, Figures]) -> Iterator[str]:
     many, validated = (found[Case("app_py", MANY, validation=on)] for on in (False, True))
     as_cli = found[Case("app_py", MANY, as_cli=True)]
     yield (
-        f"The app's own stacks, onto an existing cluster: {MANY:,} accounts in {many.stacks} stacks,"
+        f"The app's stacks, onto an existing cluster: {MANY:,} accounts in {many.stacks} stacks,"
         f" {many.resources:,} resources, {many.custom_resources} custom resources,"
         f" {many.bytes / 1e6:.2f} MB of templates ({as_cli.bytes / 1e6:.2f} as the CLI deploys"
-        f" them); {many.cpu:.1f} s of CPU, {many.wall:.1f} s of wall time and {many.memory:.0f} MiB,"
+        f" them); {many.cpu:.1f} s of CPU, {many.wall:.1f} s of wall and {many.memory:.0f} MiB,"
         f" with validation {validated.cpu:.1f} s, {validated.wall:.1f} s and"
         f" {validated.memory:.0f} MiB. Stock v2 would need"
         f" {-(-MANY // _most_accounts(found, 'stock_v2'))} stacks and about"

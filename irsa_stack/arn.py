@@ -32,7 +32,9 @@ _ACCOUNT = re.compile(r"\d{12}")
 _IAM_NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
 
 
-def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None) -> Iterator[str]:
+def arn_faults(
+    arn: object, kind: str, *, of: str, partition: str | None = None, account: str | None = None
+) -> Iterator[str]:
     """Say what makes *arn* no ARN of an IAM *kind* (`role`, `policy`, `oidc-provider`).
 
     Args:
@@ -40,6 +42,7 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
         kind: the word before the first slash of the resource.
         of: the property that holds it, for the message.
         partition: partition that it must be in. Default: any.
+        account: account that it must be in. Default: any.
     """
     if is_deploy_time(arn):
         if not isinstance(arn, str):
@@ -50,7 +53,7 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
     if len(parts) != 6 or parts[0] != "arn":  # noqa: PLR2004 (an ARN's six parts)
         yield f"{of} must be an ARN such as {example}, got {arn!r}; copy it from IAM"
         return
-    _, arn_partition, service, region, account, resource = parts
+    _, arn_partition, service, region, owner, resource = parts
     if arn_partition not in PARTITIONS:
         yield f"{of} must be in one of {', '.join(PARTITIONS)}, got {arn!r}; correct it"
     elif partition is not None and arn_partition != partition:
@@ -60,8 +63,10 @@ def arn_faults(arn: object, kind: str, *, of: str, partition: str | None = None)
         )
     if service != "iam" or region:
         yield f"{of} must be an IAM ARN such as {example}, got {arn!r}; IAM ARNs have no region"
-    if not (_ACCOUNT.fullmatch(account) or (kind == "policy" and account == "aws")):
+    if not (_ACCOUNT.fullmatch(owner) or (kind == "policy" and owner == "aws")):
         yield f"{of} must hold a 12-digit account, got {arn!r}; correct the account"
+    elif account is not None and owner != account:
+        yield f"{of} must be in account {account}, got {arn!r}; define one in that account"
     yield from _resource_faults(arn, resource, kind, of)
 
 

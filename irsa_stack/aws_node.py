@@ -19,6 +19,7 @@ from irsa_stack.service_accounts import (
     SERVICE_TIMEOUT,
     IrsaServiceAccounts,
     define_access_entry,
+    describe_cluster,
     role_tags,
 )
 from irsa_stack.taggable_resource import TaggableResource
@@ -135,7 +136,7 @@ class AwsNodeRebinding(Construct):
             description="Moves aws-node to a role of its own",
             timeout=FUNCTION_TIMEOUT,
             settings=service_accounts.settings,
-            statements=[_describe_cluster(cluster.cluster_name)],
+            statements=[describe_cluster(cluster.cluster_name)],
             layers=[service_accounts.kubectl_layer],
             architecture=ARCHITECTURE,
             memory_size=512,
@@ -274,14 +275,6 @@ def _managed(name: str) -> iam.IManagedPolicy:
 
 def _managed_arn(name: str) -> str:
     return f"arn:{Aws.PARTITION}:iam::aws:policy/{name}"
-
-
-def _describe_cluster(cluster_name: str) -> iam.PolicyStatement:
-    """Let the function see whether a cluster that does not answer is gone."""
-    return iam.PolicyStatement(
-        actions=["eks:DescribeCluster"],
-        resources=[f"arn:{Aws.PARTITION}:eks:{Aws.REGION}:{Aws.ACCOUNT_ID}:cluster/{cluster_name}"],
-    )
 
 
 def _define_detaching(

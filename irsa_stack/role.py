@@ -263,7 +263,7 @@ class IrsaRole(Construct):
                     " accounts into one Trust"
                 ]
             )
-        refuse(_partition_faults(provider_arn, self))
+        refuse(_place_faults(provider_arn, self))
         statements = trust_statements(
             provider_arn=provider_arn,
             issuer=issuer,
@@ -290,15 +290,18 @@ def provider_facts(oidc_provider: iam.IOpenIdConnectProvider) -> tuple[str, str]
     return arn, issuer_from_arn(arn)
 
 
-def _partition_faults(provider_arn: str, scope: Construct) -> Iterator[str]:
-    if is_deploy_time(provider_arn):
-        return
-    region = Stack.of(scope).region
-    if is_deploy_time(region):
-        return
-    yield from arn_faults(
-        provider_arn, "oidc-provider", of="provider_arn", partition=partition_of_region(region)
-    )
+def _place_faults(provider_arn: str, scope: Construct) -> Iterator[str]:
+    """Refuse a provider that the role could never trust: of another partition or account."""
+    if not is_deploy_time(provider_arn):
+        stack = Stack.of(scope)
+        region, account = stack.region, stack.account
+        yield from arn_faults(
+            provider_arn,
+            "oidc-provider",
+            of="provider_arn",
+            partition=None if is_deploy_time(region) else partition_of_region(region),
+            account=None if is_deploy_time(account) else account,
+        )
 
 
 def _inline_faults(

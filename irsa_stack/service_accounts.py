@@ -428,6 +428,7 @@ class IrsaServiceAccounts(Construct):
             description="Binds service accounts to their roles",
             timeout=FUNCTION_TIMEOUT,
             settings=self.settings,
+            statements=[describe_cluster(self.cluster.cluster_name)],
             layers=[self.kubectl_layer],
             architecture=ARCHITECTURE,
             memory_size=512,
@@ -510,6 +511,14 @@ def define_access_entry(
             "PrincipalArn": principal_arn,
             "AccessPolicies": policies,
         },
+    )
+
+
+def describe_cluster(cluster_name: str) -> iam.PolicyStatement:
+    """Let the function see whether a cluster that does not answer is gone."""
+    return iam.PolicyStatement(
+        actions=["eks:DescribeCluster"],
+        resources=[f"arn:{Aws.PARTITION}:eks:{Aws.REGION}:{Aws.ACCOUNT_ID}:cluster/{cluster_name}"],
     )
 
 

@@ -30,7 +30,7 @@ RULES = {
     "IRSA112": "the principal is a provider, not everybody",
     "IRSA114": "the audience is one exact value, and no subject",
     "IRSA115": "a trust policy says who may do what, not who may not",
-    "IRSA117": "ARNs are well-formed, and of this partition",
+    "IRSA117": "a provider is of this partition and account, and its ARN well-formed",
     "IRSA119": "a trust policy fits IAM's largest quota",
     "IRSA501": "the role annotation of a service account holds the ARN of a role",
 }
@@ -64,22 +64,31 @@ class Finding:
     fault: str
 
 
-def trust_policy_faults(document: object, *, partition: str | None = None) -> Iterator[str]:
+def trust_policy_faults(
+    document: object, *, partition: str | None = None, account: str | None = None
+) -> Iterator[str]:
     """Say what is wrong with a trust policy for web identities; others have no faults.
 
     Args:
         document: the policy, as an object or as JSON text; may hold deploy-time values.
-        partition: partition that its ARNs must be in. Default: any.
+        partition: partition that its providers must be in. Default: any.
+        account: account that its providers must be in: the role's. Default: any.
 
     Examples:
         >>> [fault] = trust_policy_faults('{"Statement": ')
         >>> fault.partition(",")[0]
         'trust policy must be JSON'
     """
-    return (finding.fault for finding in trust_policy_findings(document, partition=partition))
+    found = trust_policy_findings(document, partition=partition, account=account)
+    return (finding.fault for finding in found)
 
 
-def trust_policy_findings(document: Any, *, partition: str | None = None) -> Iterator[Finding]:  # noqa: ANN401 (JSON)
+def trust_policy_findings(
+    document: Any,  # noqa: ANN401 (JSON)
+    *,
+    partition: str | None = None,
+    account: str | None = None,
+) -> Iterator[Finding]:
     """Return the faults of `trust_policy_faults` with the rules that they break."""
     text = str(document)
     if isinstance(document, str) and not _is_unknown(text):
@@ -102,7 +111,7 @@ def trust_policy_findings(document: Any, *, partition: str | None = None) -> Ite
         )
     for statement in _list(document.get("Statement")):
         if isinstance(statement, Mapping) and statement.get("Effect") == "Allow":
-            yield from _statement_findings(statement, partition)
+            yield from _statement_findings(statement, partition, account)
 
 
 def role_annotation_findings(value: object, *, partition: str | None = None) -> Iterator[Finding]:
@@ -131,7 +140,9 @@ def role_annotation_findings(value: object, *, partition: str | None = None) -> 
                 yield from role_annotation_findings(item, partition=partition)
 
 
-def _statement_findings(statement: Mapping[str, Any], partition: str | None) -> Iterator[Finding]:
+def _statement_findings(
+    statement: Mapping[str, Any], partition: str | None, account: str | None
+) -> Iterator[Finding]:
     for element, instead in (("NotPrincipal", "Principal"), ("NotAction", "Action")):
         if element in statement:
             yield Finding(
@@ -163,7 +174,11 @@ def _statement_findings(statement: Mapping[str, Any], partition: str | None) -> 
         )
     for provider in providers:
         for fault in arn_faults(
-            provider, "oidc-provider", of="Principal.Federated", partition=partition
+            provider,
+            "oidc-provider",
+            of="Principal.Federated",
+            partition=partition,
+            account=account,
         ):
             yield Finding("IRSA117", fault)
     yield from _condition_findings(statement.get("Condition", {}), str(providers[0]))

@@ -80,10 +80,10 @@ class TrustReview:
 
 
 def template_findings(
-    template: Mapping[str, Any], *, region: str | None = None
+    template: Mapping[str, Any], *, region: str | None = None, account: str | None = None
 ) -> Iterator[tuple[str, str, Finding]]:
     """Return what is wrong in a template: logical id, property and finding."""
-    known = {"AWS::AccountId": _ANY_ACCOUNT}
+    known = {"AWS::AccountId": account or _ANY_ACCOUNT}
     partition = None
     if region is not None:
         partition = partition_of_region(region)
@@ -94,7 +94,7 @@ def template_findings(
         properties = intrinsics.resolved(resource.get("Properties", {}))
         if resource["Type"] == "AWS::IAM::Role":
             document = properties.get("AssumeRolePolicyDocument")
-            for finding in trust_policy_findings(document, partition=partition):
+            for finding in trust_policy_findings(document, partition=partition, account=account):
                 yield logical_id, "AssumeRolePolicyDocument", finding
         else:
             for finding in role_annotation_findings(properties, partition=partition):
@@ -103,8 +103,10 @@ def template_findings(
 
 def _violations(stack: PolicyValidationStack) -> Iterator[PolicyViolation]:
     template = json.loads(Path(stack.template_path).read_text(encoding="utf-8"))
-    region = stack.region if stack.region and not stack.region.startswith("unknown") else None
-    for logical_id, property_name, finding in template_findings(template, region=region):
+    found = template_findings(
+        template, region=_literal(stack.region), account=_literal(stack.account_id)
+    )
+    for logical_id, property_name, finding in found:
         description, _, fix = finding.fault.rpartition("; ")
         yield PolicyViolation(
             rule_name=finding.rule,
@@ -119,6 +121,11 @@ def _violations(stack: PolicyValidationStack) -> Iterator[PolicyViolation]:
                 )
             ],
         )
+
+
+def _literal(value: str | None) -> str | None:
+    """Return where a stack goes, if it says so; the CDK writes `unknown-region` if it does not."""
+    return None if value is None or value.startswith("unknown-") else value
 
 
 def _failure(place: str, error: Exception) -> PolicyViolation:

@@ -67,6 +67,11 @@ def test_refuses_an_arn_of_another_partition():
     )
 
 
+def test_refuses_an_arn_of_another_account():
+    [fault] = faults(f"arn:aws:iam::{ACCOUNT}:role/app", account="444455556666")
+    assert fault.startswith("role_arn must be in account 444455556666")
+
+
 @pytest.mark.parametrize(
     "arn", ["${Token[TOKEN.7]}", "arn:${Token[AWS.Partition.3]}:iam::aws:policy/x"]
 )

@@ -345,7 +345,7 @@ def test_a_missing_file_names_those_that_are_there():
     with pytest.raises(InvalidInput) as caught:
         load_environment(ENVIRONMENTS / "staging.yaml")
     [fault] = caught.value.faults
-    assert fault.startswith("environment must be one of china, dev, existing-cluster, prod")
+    assert fault.startswith("environment must be one of china, dev, existing-cluster, local, prod")
     assert fault.endswith("or choose with -c environment=NAME")
 
 

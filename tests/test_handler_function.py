@@ -1,7 +1,9 @@
 import pytest
 from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk.assertions import Template
 
 from irsa_stack import FunctionNetwork, FunctionSettings, InvalidInput
@@ -80,3 +82,70 @@ def test_is_made_after_its_role(stack):
     define(stack)
     [role] = Template.from_stack(stack).find_resources("AWS::IAM::Role")
     assert only(stack, "AWS::Lambda::Function")["DependsOn"] == [role]
+
+
+def statements(stack):
+    [policy] = only(stack, "AWS::IAM::Role")["Properties"]["Policies"]
+    return policy["PolicyDocument"]["Statement"]
+
+
+def test_is_three_resources(stack):
+    define(stack)
+    types = [body["Type"] for body in Template.from_stack(stack).to_json()["Resources"].values()]
+    assert sorted(types) == ["AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"]
+
+
+def test_runs_on_a_current_python_on_arm(stack):
+    define(stack)
+    function = only(stack, "AWS::Lambda::Function")["Properties"]
+    assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
+
+
+def test_its_logs_are_kept_a_month_and_go_with_the_stack(stack):
+    define(stack)
+    group = only(stack, "AWS::Logs::LogGroup")
+    assert group["Properties"]["RetentionInDays"] == 30
+    assert group["DeletionPolicy"] == "Delete"
+
+
+def test_its_role_may_write_its_own_logs_and_nothing_else(stack):
+    define(stack)
+    [statement] = statements(stack)
+    [log_group] = Template.from_stack(stack).find_resources("AWS::Logs::LogGroup")
+    assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert statement["Resource"] == {"Fn::GetAtt": [log_group, "Arn"]}
+
+
+def test_retention_boundary_and_path_of_the_settings_reach_it(stack):
+    boundary = iam.ManagedPolicy.from_managed_policy_arn(
+        stack, "Boundary", "arn:aws:iam::111122223333:policy/boundary"
+    )
+    define(
+        stack,
+        settings=FunctionSettings(
+            log_retention=logs.RetentionDays.ONE_WEEK,
+            permissions_boundary=boundary,
+            role_path="/team/",
+        ),
+    )
+    role = only(stack, "AWS::IAM::Role")["Properties"]
+    assert (role["Path"], role["PermissionsBoundary"]) == ("/team/", boundary.managed_policy_arn)
+    assert only(stack, "AWS::Logs::LogGroup")["Properties"]["RetentionInDays"] == 7
+
+
+def test_in_a_vpc_its_role_may_have_network_interfaces(stack):
+    define(stack, network=network(stack))
+    [role] = [
+        body["Properties"]
+        for body in Template.from_stack(stack).find_resources("AWS::IAM::Role").values()
+        if "Policies" in body["Properties"]
+    ]
+    assert "ec2:CreateNetworkInterface" in str(role["Policies"])
+    assert "ManagedPolicyArns" not in role
+
+
+def test_a_role_handed_in_gets_the_right_to_write_logs_and_nothing_else(stack):
+    role = iam.Role(stack, "Own", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    define(stack, role=role)
+    [statement] = only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]

@@ -11,7 +11,6 @@ from irsa_stack.identity import ServiceAccountIdentity
 from irsa_stack.trust import trust_policy
 from tests.support.trust_evaluator import may_assume
 
-EDGE = "abcdefghijklmnopqrstuvwxyz0123456789"
 ISSUERS = st.sampled_from(
     [
         "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
@@ -20,11 +19,10 @@ ISSUERS = st.sampled_from(
     ]
 )
 PARTITIONS = st.sampled_from(["aws", "aws-cn", "aws-us-gov", "aws-iso"])
-# A small alphabet, so that names collide, share prefixes and differ by one letter.
+# A small alphabet too, so that names collide, share prefixes and differ by one letter.
 labels = st.one_of(
-    st.from_regex(r"[ab0](?:[-ab0]{0,4}[ab0])?", fullmatch=True),
-    st.from_regex(rf"[{EDGE}](?:[-{EDGE}]{{0,61}}[{EDGE}])?", fullmatch=True),
-)
+    st.text("ab0-", max_size=6), st.text("abcdefghijklmnopqrstuvwxyz0123456789-", max_size=63)
+).map(lambda text: text.strip("-") or "a")
 names = st.lists(labels, min_size=1, max_size=3).map(".".join)
 accounts = st.builds(ServiceAccountIdentity, labels, names)
 # Words that name no rule: a fault must say which of these the input breaks.

@@ -196,6 +196,12 @@ def test_reports_an_arn_of_another_partition():
     assert fault.endswith("write arn:aws-cn:...")
 
 
+def test_reports_a_provider_of_another_account():
+    [fault] = trust_policy_faults(GOOD, account="444455556666")
+    assert fault.startswith("Principal.Federated must be in account 444455556666")
+    assert not list(trust_policy_faults(GOOD, account="111122223333"))
+
+
 def test_reports_one_mistake_once():
     assert rules(policy(Condition=conditions(aud=None))) == ["IRSA102"]
 

@@ -64,10 +64,12 @@ def written(document):
     return lambda stack: aws_iam.CfnRole(stack, "Role", assume_role_policy_document=document)
 
 
-def report_on(tmp_path, template, region=None):
+def report_on(tmp_path, template, region=None, account=None):
     path = tmp_path / "Stack.template.json"
     path.write_text(template if isinstance(template, str) else json.dumps(template))
-    stack = SimpleNamespace(template_path=str(path), region=region, stack_construct_path="Stack")
+    stack = SimpleNamespace(
+        template_path=str(path), region=region, account_id=account, stack_construct_path="Stack"
+    )
     return TrustReview().validate(SimpleNamespace(stack_templates=[stack]))
 
 
@@ -194,6 +196,16 @@ def test_a_violation_names_rule_resource_property_and_fix(tmp_path):
     [resource] = violation.violating_resources
     assert resource.resource_logical_id == "Role"
     assert resource.locations == ["Properties/AssumeRolePolicyDocument"]
+
+
+def test_a_stack_that_says_where_it_goes_is_held_to_it(tmp_path):
+    for region, account, success in (
+        ("eu-west-1", "111122223333", True),
+        ("eu-west-1", "444455556666", False),
+        ("cn-north-1", "111122223333", False),
+        ("unknown-region", "unknown-account", True),
+    ):
+        assert report_on(tmp_path, role(GOOD), region, account).success is success
 
 
 @pytest.mark.parametrize("template", ["{", "[]", '{"Resources": []}', '{"Resources": {"A": 1}}'])

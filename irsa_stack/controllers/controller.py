@@ -190,10 +190,4 @@ def _shown(resolved: Any) -> str:  # noqa: ANN401 (whatever a template may hold)
     if isinstance(resolved, str):
         return resolved
     ((function, value),) = resolved.items()
-    if function == "Fn::Join":
-        return str(value[0]).join(map(_shown, value[1]))
-    if function == "Fn::ImportValue":
-        return _shown(value)
-    if function == "Fn::GetAtt":
-        return f"<{value[0]}.{value[1]}>" if isinstance(value, list) else f"<{value}>"
-    return f"<{value}>"
+    return "".join(map(_shown, value[1])) if function == "Fn::Join" else f"<{value}>"

@@ -159,6 +159,7 @@ class EksClusterStack(Stack):
             cluster_name=settings.cluster_name,
             version=eks.KubernetesVersion.of(new.version),
             vpc=self.vpc,
+            vpc_subnets=_subnets(self.vpc),
             cluster_logging=[_LOG_TYPES[name] for name in new.log_types],
             endpoint_access=_endpoint_access(new.endpoint),
             secrets_encryption_key=key,
@@ -242,6 +243,15 @@ def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
         )
     )
     return key
+
+
+def _subnets(vpc: ec2.IVpc) -> list[ec2.SubnetSelection]:
+    """Return where the control plane meets the VPC, which may have private subnets only."""
+    kinds = [ec2.SubnetType.PUBLIC] if vpc.public_subnets else []
+    return [
+        ec2.SubnetSelection(subnet_type=kind)
+        for kind in (*kinds, ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    ]
 
 
 def _endpoint_access(endpoint: EndpointSettings) -> eks.EndpointAccess:

@@ -16,7 +16,14 @@ from tests.support.templates import NAMES, REPOSITORY, environment
 from tests.support.trust_resolver import CHINA, COMMERCIAL, GOVERNMENT, PLACES, Deployment, Place
 
 FRANKFURT = Place("aws", "eu-central-1")
-WHERE = {"china": [CHINA], "dev": PLACES, "existing-cluster": [FRANKFURT], "prod": [COMMERCIAL]}
+WHERE = {
+    "china": [CHINA],
+    "dev": PLACES,
+    "existing-cluster": [FRANKFURT],
+    "local": [Place("aws", "us-east-1")],
+    "prod": [COMMERCIAL],
+}
+MAKE_NAMESPACES = {"dev": {"payments"}, "local": {"apps"}}
 DEPLOYMENTS = [(name, place) for name in NAMES for place in WHERE[name]]
 SUBJECTS = {
     "china": {
@@ -38,6 +45,7 @@ SUBJECTS = {
         "kube-system:aws-node",
         "orders:worker",
     },
+    "local": {"apps:reader", "kube-system:aws-node"},
     "prod": {
         "kube-system:aws-load-balancer-controller",
         "kube-system:aws-node",
@@ -269,7 +277,6 @@ def _types(deployment):
     ("name", "administrators"),
     [
         ("china", []),
-        ("dev", ["service accounts, to create the namespace payments"]),
         ("existing-cluster", []),
         ("prod", ["arn:aws:iam::111122223333:role/platform-admin"]),
     ],
@@ -281,19 +288,26 @@ def test_nobody_administers_the_cluster_but_who_must(name, administrators):
         properties = deployment.value(stack, entry["Properties"])
         if "AmazonEKSClusterAdminPolicy" in json.dumps(properties):
             found.append(properties["PrincipalArn"])
-    if name == "dev":
-        [binder] = found
-        assert "ServiceAccountsBinderRole" in binder
-        assert [a.namespace for a in environment(name).settings.service_accounts] == [
-            "payments"
-        ] * 2
-    else:
-        assert found == administrators
+    assert found == administrators
 
 
-def test_functions_enter_only_the_namespaces_that_they_bind(name, deployment):
-    if name == "dev":
-        pytest.skip("creates a namespace, and needs the whole cluster")
+@pytest.mark.parametrize("name", MAKE_NAMESPACES)
+def test_the_binder_administers_the_cluster_when_it_makes_namespaces(name):
+    deployment = Deployment(environment(name).templates, WHERE[name][0])
+    [binder] = [
+        deployment.value(stack, entry["Properties"])["PrincipalArn"]
+        for stack, _, entry in deployment.resources("AWS::EKS::AccessEntry")
+        if "AmazonEKSClusterAdminPolicy" in json.dumps(entry)
+    ]
+    accounts = environment(name).settings.service_accounts
+
+    assert "ServiceAccountsBinderRole" in binder
+    assert {a.namespace for a in accounts if a.create_namespace} == MAKE_NAMESPACES[name]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in MAKE_NAMESPACES])
+def test_functions_enter_only_the_namespaces_that_they_bind(name):
+    deployment = Deployment(environment(name).templates, WHERE[name][0])
     expected = {subject.partition(":")[0] for subject in SUBJECTS[name]}
     for stack, _, entry in deployment.resources("AWS::EKS::AccessEntry"):
         for policy in deployment.value(stack, entry["Properties"])["AccessPolicies"]:
@@ -311,6 +325,7 @@ def test_functions_enter_only_the_namespaces_that_they_bind(name, deployment):
         ("china", ["AwsNodeRebinding", "RootCaThumbprint", "ServiceAccounts"]),
         ("dev", ["AwsNodeRebinding", "RootCaThumbprint", "ServiceAccounts"]),
         ("existing-cluster", ["AwsNodeRebinding", "ServiceAccounts"]),
+        ("local", ["RootCaThumbprint", "ServiceAccounts"]),
         ("prod", ["RootCaThumbprint", "ServiceAccounts"]),
     ],
 )

@@ -39,7 +39,7 @@ ENABLED_TAG = "k8s.io/cluster-autoscaler/enabled"
 def default_node_group_tags(cluster_name: str) -> dict[str, str]:
     """Return the tag by which the groups of a cluster are found.
 
-    EKS managed node groups and eksctl set it; on other Auto Scaling groups you do.
+    The groups of EKS managed node groups have it; on other Auto Scaling groups you set it.
     """
     return {f"k8s.io/cluster-autoscaler/{cluster_name}": "owned"}
 

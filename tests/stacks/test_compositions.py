@@ -1,0 +1,249 @@
+"""What the settings of an environment change in its stacks."""
+
+import json
+
+import pytest
+import yaml
+
+from irsa_stack.config import load_environment
+from irsa_stack.stacks import EksClusterStack, ServiceAccountsStack, define_stacks
+from irsa_stack.stacks.service_accounts import part_of, service_account_parts
+from tests.support.templates import ENVIRONMENTS, app_with_flags, templates_of
+from tests.support.trust_resolver import COMMERCIAL, Deployment
+
+THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/0123"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Settings of a shipped environment with keys replaced."""
+
+    def changed(name, **changes):
+        document = yaml.safe_load((ENVIRONMENTS / f"{name}.yaml").read_text())
+        for place, value in changes.items():
+            *parents, last = place.split("__")
+            target = document
+            for part in parents:
+                target = target.setdefault(part, {})
+            target[last] = value
+        path = tmp_path / "test.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return load_environment(path)
+
+    return changed
+
+
+@pytest.fixture
+def deployed(settings, tmp_path):
+    def synthesise(name, **changes):
+        app = app_with_flags()
+        define_stacks(app, settings(name, **changes), files=tmp_path)
+        return Deployment(templates_of(app), COMMERCIAL)
+
+    return synthesise
+
+
+def only(deployment, resource_type):
+    [(stack, _, body)] = deployment.resources(resource_type)
+    return deployment.value(stack, body["Properties"])
+
+
+def types(deployment):
+    return [body["Type"] for _, _, body in deployment.resources()]
+
+
+def test_a_new_cluster_is_two_stacks_in_order(deployed):
+    assert list(deployed("dev").templates) == [
+        "payments-dev-cluster",
+        "payments-dev-service-accounts",
+    ]
+
+
+def test_an_existing_cluster_is_one_stack(deployed):
+    assert list(deployed("existing-cluster").templates) == ["orders-staging-service-accounts"]
+
+
+def test_exact_thumbprints_need_no_function(deployed):
+    deployment = deployed("dev", oidc={"thumbprints": "exact", "values": [THUMBPRINT]})
+    assert only(deployment, "AWS::IAM::OIDCProvider")["ThumbprintList"] == [THUMBPRINT]
+    assert "Custom::RootCaThumbprint" not in types(deployment)
+
+
+def test_thumbprints_may_be_left_to_iam(deployed):
+    deployment = deployed("dev", oidc={"thumbprints": "chosen-by-iam"})
+    assert "ThumbprintList" not in only(deployment, "AWS::IAM::OIDCProvider")
+
+
+def test_a_ca_bundle_is_read_from_its_file(deployed, tmp_path):
+    pem = "-----BEGIN CERTIFICATE-----\n"
+    (tmp_path / "ca.pem").write_text(pem)
+    deployment = deployed("dev", oidc={"ca_bundle_file": "ca.pem", "refresh": "2"})
+    found = only(deployment, "Custom::RootCaThumbprint")
+    assert (found["CaBundle"], found["Refresh"]) == (pem, "2")
+
+
+def test_an_existing_cluster_may_get_its_provider(deployed):
+    deployment = deployed("existing-cluster", cluster__existing__create_oidc_provider=True)
+    assert types(deployment).count("AWS::IAM::OIDCProvider") == 1
+
+
+def test_an_existing_cluster_keeps_its_provider_by_default(deployed):
+    assert "AWS::IAM::OIDCProvider" not in types(deployed("existing-cluster"))
+
+
+def test_an_existing_clusters_cni_may_be_left_alone(deployed):
+    deployment = deployed("existing-cluster", vpc_cni="keep")
+    assert "Custom::AwsNodeRebinding" not in types(deployment)
+
+
+def test_an_existing_clusters_node_roles_lose_the_cni_policy(deployed):
+    found = only(deployed("existing-cluster"), "Custom::AwsNodeRebinding")
+    assert found["NodeRoleNames"] == ["orders-staging-nodes"]
+
+
+def test_a_private_endpoint_takes_the_functions_into_the_vpc(deployed):
+    deployment = deployed("dev", cluster__new__endpoint={"private": True, "public": False})
+    placed = [
+        "VpcConfig" in body["Properties"]
+        for _, _, body in deployment.resources("AWS::Lambda::Function")
+    ]
+    # The thumbprint's function needs the Internet and not the cluster.
+    assert sorted(placed) == [False, True, True]
+
+
+def test_an_existing_vpc_is_not_made_again(deployed):
+    deployment = deployed(
+        "dev",
+        cluster__new__vpc={
+            "id": "vpc-0123456789abcdef0",
+            "zones": ["eu-west-1a", "eu-west-1b"],
+            "private_subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        },
+    )
+    assert "AWS::EC2::VPC" not in types(deployment)
+    groups = only(deployment, "AWS::EKS::Nodegroup")
+    assert groups["Subnets"] == ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+
+
+def test_a_key_handed_in_is_not_made_again(deployed):
+    deployment = deployed("dev", cluster__new__secrets_encryption_key=KEY)
+    assert "AWS::KMS::Key" not in types(deployment)
+    [encryption] = only(deployment, "AWS::EKS::Cluster")["EncryptionConfig"]
+    assert encryption["Provider"]["KeyArn"] == KEY
+
+
+@pytest.mark.parametrize("name", ["dev", "existing-cluster"])
+def test_a_log_key_reaches_every_log_group_and_function(deployed, name):
+    deployment = deployed(name, log_encryption_key=KEY)
+    found = {
+        body["Properties"].get("KmsKeyId", body["Properties"].get("KmsKeyArn"))
+        for _, _, body in deployment.resources("AWS::Logs::LogGroup", "AWS::Lambda::Function")
+    }
+    assert found == {KEY}
+
+
+def test_the_cluster_takes_access_entries_and_all_its_logs(deployed):
+    cluster = only(deployed("dev"), "AWS::EKS::Cluster")
+    assert cluster["AccessConfig"]["AuthenticationMode"] == "API"
+    assert len(cluster["Logging"]["ClusterLogging"]["EnabledTypes"]) == 5
+
+
+def test_the_public_endpoint_may_be_for_the_office_only(deployed):
+    cluster = only(deployed("prod"), "AWS::EKS::Cluster")
+    assert cluster["ResourcesVpcConfig"]["PublicAccessCidrs"] == ["203.0.113.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "ami"),
+    [
+        ({"architecture": "x86_64", "ami_family": "AL2023"}, "AL2023_x86_64_STANDARD"),
+        ({"architecture": "arm64", "ami_family": "AL2023"}, "AL2023_ARM_64_STANDARD"),
+        ({"architecture": "x86_64", "ami_family": "BOTTLEROCKET"}, "BOTTLEROCKET_x86_64"),
+        ({"architecture": "arm64", "ami_family": "BOTTLEROCKET"}, "BOTTLEROCKET_ARM_64"),
+    ],
+)
+def test_nodes_run_the_image_of_their_family_and_processor(deployed, nodes, ami):
+    group = {"name": "general", "instance_types": ["m7i.large"], **nodes}
+    assert only(deployed("dev", nodes=[group]), "AWS::EKS::Nodegroup")["AmiType"] == ami
+
+
+def test_a_person_finds_what_they_need_among_the_outputs(deployed):
+    deployment = deployed("dev")
+    cluster = deployment.templates["payments-dev-cluster"]["Outputs"]
+    assert {
+        "ClusterName",
+        "IssuerUrl",
+        "OidcProviderArn",
+        "Thumbprints",
+        "UpdateKubeconfig",
+    } <= set(cluster)
+    found = deployment.value("payments-dev-cluster", cluster["UpdateKubeconfig"]["Value"])
+    assert found == "aws eks update-kubeconfig --name payments-dev --region eu-west-1"
+
+
+def test_every_role_has_an_output_that_says_whose_it_is(deployed):
+    outputs = deployed("dev").templates["payments-dev-service-accounts"]["Outputs"].values()
+    described = {output.get("Description", "") for output in outputs}
+    assert {"Role of payments/api", "Role of kube-system/external-dns"} <= described
+
+
+def test_a_charts_account_gets_its_values_as_an_output(deployed):
+    deployment = deployed("prod")
+    stack = "payments-prod-service-accounts"
+    [output] = [
+        output
+        for output in deployment.templates[stack]["Outputs"].values()
+        if output.get("Description") == "Values of the chart that makes monitoring/prometheus"
+    ]
+    values = json.loads(deployment.value(stack, output["Value"]))
+    assert values["serviceAccount"]["create"] is True
+
+
+# Past one stack
+
+
+def many(count):
+    return [{"namespace": "apps", "name": f"account-{number:04}"} for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "parts"), [(0, 1), (1, 1), (400, 1), (401, 2), (1_000, 4)])
+def test_as_many_stacks_as_the_accounts_ask_for(settings, count, parts):
+    assert service_account_parts(settings("dev", service_accounts=many(count))) == parts
+
+
+def test_a_number_of_stacks_given_in_the_file_holds(settings):
+    chosen = settings("dev", service_accounts=many(10), service_account_stacks=3)
+    assert service_account_parts(chosen) == 3
+
+
+def test_no_neighbour_moves_an_account_to_another_stack(settings):
+    def placed(count):
+        accounts = settings("dev", service_accounts=many(count)).service_accounts
+        return {str(account.identity): part_of(account, 4) for account in accounts}
+
+    fewer, more = placed(600), placed(601)
+    assert {name: more[name] for name in fewer} == fewer
+
+
+def test_accounts_of_several_stacks_are_each_in_one(deployed):
+    deployment = deployed("existing-cluster", service_accounts=many(30), service_account_stacks=3)
+    assert len(deployment.templates) == 3
+    subjects = [
+        role.tested("sub")["StringEquals"] for role in deployment.web_identity_roles().values()
+    ]
+    assert len([s for s in subjects if s.startswith("system:serviceaccount:apps:")]) == 30
+    assert len(set(subjects)) == len(subjects)
+
+
+# Misuse as a library
+
+
+def test_a_cluster_stack_needs_a_new_cluster(settings):
+    with pytest.raises(ValueError, match="use ServiceAccountsStack alone"):
+        EksClusterStack(app_with_flags(), "Stack", settings=settings("existing-cluster"))
+
+
+def test_accounts_of_a_new_cluster_need_its_stack(settings):
+    with pytest.raises(ValueError, match="pass the EksClusterStack"):
+        ServiceAccountsStack(app_with_flags(), "Stack", settings=settings("dev"))

@@ -1,0 +1,121 @@
+import pytest
+from aws_cdk import CfnParameter, Stack, aws_iam
+
+from irsa_stack import EksOidcProvider, InvalidInput, RootCaThumbprint, Thumbprints
+from irsa_stack.oidc_provider import issuer_from_arn
+from tests.support.templates import app_with_flags, template_of
+from tests.support.trust_resolver import CHINA, COMMERCIAL, Deployment
+
+ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+URL = f"https://{ISSUER}"
+THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
+
+
+@pytest.fixture
+def stack():
+    return Stack(app_with_flags(), "Stack")
+
+
+def properties(stack, resource_type="AWS::IAM::OIDCProvider"):
+    [found] = [
+        body["Properties"]
+        for body in template_of(stack)["Resources"].values()
+        if body["Type"] == resource_type
+    ]
+    return found
+
+
+def types(stack):
+    return sorted(body["Type"] for body in template_of(stack)["Resources"].values())
+
+
+def test_a_provider_is_a_native_resource(stack):
+    EksOidcProvider(stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.chosen_by_iam())
+    assert types(stack) == ["AWS::IAM::OIDCProvider"]
+
+
+def test_the_url_and_the_audience_are_as_tokens_have_them(stack):
+    EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
+    found = properties(stack)
+    assert (found["Url"], found["ClientIdList"]) == (URL, ["sts.amazonaws.com"])
+
+
+def test_thumbprints_chosen_by_iam_are_left_out(stack):
+    EksOidcProvider(stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.chosen_by_iam())
+    assert "ThumbprintList" not in properties(stack)
+
+
+def test_exact_thumbprints_stand_in_the_template(stack):
+    EksOidcProvider(
+        stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.exactly([THUMBPRINT])
+    )
+    assert properties(stack)["ThumbprintList"] == [THUMBPRINT]
+    assert types(stack) == ["AWS::IAM::OIDCProvider"]
+
+
+def test_computed_thumbprints_come_from_the_custom_resource(stack):
+    provider = EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
+    assert isinstance(provider.root_ca_thumbprint, RootCaThumbprint)
+    separator, value = properties(stack)["ThumbprintList"]["Fn::Split"]
+    assert separator == ","
+    assert value["Fn::GetAtt"][1] == "Thumbprints"
+
+
+def test_thumbprints_to_keep_reach_the_custom_resource(stack):
+    EksOidcProvider(
+        stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.computed(also=[THUMBPRINT])
+    )
+    assert properties(stack, "Custom::RootCaThumbprint")["KeepPrevious"] == [THUMBPRINT]
+
+
+def test_a_provider_names_its_issuer_and_its_arn(stack):
+    provider = EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
+    assert provider.issuer == provider.open_id_connect_provider_issuer == ISSUER
+    assert provider.provider_arn == provider.open_id_connect_provider_arn
+
+
+def test_the_cdk_takes_it_for_its_own_provider(stack):
+    provider = EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
+    principal = aws_iam.OpenIdConnectPrincipal(provider)
+    aws_iam.Role(stack, "Role", assumed_by=principal)
+    assert "AWS::IAM::Role" in types(stack)
+
+
+def test_the_issuer_of_a_token_url_follows_from_the_arn(stack):
+    url = CfnParameter(stack, "Url").value_as_string
+    provider = EksOidcProvider(stack, "OidcProvider", issuer_url=url)
+    issuer = stack.resolve(provider.issuer)
+    deployment = Deployment({"Stack": template_of(stack)}, COMMERCIAL, {"Url": URL})
+    assert deployment.value("Stack", issuer) == ISSUER
+
+
+@pytest.mark.parametrize("place", [COMMERCIAL, CHINA], ids=lambda place: place.partition)
+@pytest.mark.parametrize("account", [None, "444455556666"])
+def test_an_imported_provider_is_of_the_place_of_its_stack(stack, place, account):
+    provider = EksOidcProvider.from_issuer_url(stack, "OidcProvider", URL, account=account)
+    arn = stack.resolve(provider.open_id_connect_provider_arn)
+    found = Deployment({"Stack": template_of(stack)}, place).value("Stack", arn)
+    owner = account or "111122223333"
+    assert found == f"arn:{place.partition}:iam::{owner}:oidc-provider/{ISSUER}"
+
+
+def test_an_issuer_is_read_from_the_arn_of_a_provider():
+    assert issuer_from_arn(f"arn:aws:iam::111122223333:oidc-provider/{ISSUER}") == ISSUER
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "rule"),
+    [
+        ({"issuer_url": "http://x.example"}, "issuer_url must start with https://"),
+        ({"issuer_url": f"{URL}/"}, "issuer_url must have no trailing slash"),
+        ({"client_ids": "sts.amazonaws.com"}, "client_ids must be a list"),
+        ({"client_ids": []}, "client_ids must hold 1 to 100 audiences, got 0"),
+        ({"client_ids": [str(n) for n in range(101)]}, "client_ids must hold 1 to 100 audiences"),
+        ({"client_ids": ["x" * 256]}, "client_ids must be 1 to 255 characters each"),
+        ({"ca_bundle": "ca.pem"}, "ca_bundle must be PEM text"),
+    ],
+)
+def test_refuses_what_iam_would_refuse(stack, kwargs, rule):
+    with pytest.raises(InvalidInput) as caught:
+        EksOidcProvider(stack, "OidcProvider", **({"issuer_url": URL} | kwargs))
+    assert caught.value.faults[0].startswith(rule)

@@ -1,0 +1,119 @@
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import irsa_stack
+
+REPOSITORY = Path(__file__).parents[1]
+PURE = [
+    "arn",
+    "binder_access",
+    "budgets",
+    "config",
+    "deploy_time",
+    "faults",
+    "fn_sub",
+    "handler_code",
+    "identity",
+    "instance_metadata",
+    "intrinsics",
+    "issuer",
+    "kubernetes_version",
+    "node_user_data",
+    "service_account_manifest",
+    "thumbprints",
+    "trust",
+    "trust_document",
+    "trust_review",
+]
+
+
+def loaded_by(statement):
+    script = f"{statement}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def loaded_by_pure_modules():
+    return loaded_by("\n".join(f"import irsa_stack.{module}" for module in PURE))
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_rules_are_loaded_without_the_cdk(loaded_by_pure_modules, module):
+    assert f"irsa_stack.{module}" in loaded_by_pure_modules
+    assert not {"aws_cdk", "jsii", "constructs"} & loaded_by_pure_modules
+
+
+def test_asking_for_a_rule_by_its_public_name_starts_no_node():
+    loaded = loaded_by("from irsa_stack import ServiceAccountIdentity, trust_policy, Thumbprints")
+    assert not {"aws_cdk", "jsii"} & loaded
+
+
+def test_an_imported_cluster_costs_no_import_of_eks():
+    loaded = loaded_by("from irsa_stack import IrsaRole, IrsaServiceAccounts, AwsNodeRebinding")
+    assert "aws_cdk" in loaded
+    assert not {"aws_cdk.aws_eks", "aws_cdk.aws_eks_v2"} & loaded
+
+
+@pytest.mark.parametrize("name", irsa_stack.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(irsa_stack, name) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AwsNodeRebinding",
+        "ClusterConnection",
+        "EksOidcProvider",
+        "InstanceMetadataGuard",
+        "IrsaRole",
+        "IrsaServiceAccounts",
+        "Ownership",
+        "RootCaThumbprint",
+        "ServiceAccountIdentity",
+        "Thumbprints",
+        "Trust",
+        "controllers",
+        "stacks",
+        "trust_policy",
+    ],
+)
+def test_the_names_of_the_contract_are_public(name):
+    assert name in irsa_stack.__all__
+
+
+def test_public_names_are_sorted_and_all_that_is_offered():
+    assert irsa_stack.__all__ == sorted(irsa_stack.__all__)
+    assert dir(irsa_stack) == irsa_stack.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'irsa_stack' has no attribute 'IrsaRoles'"):
+        _ = irsa_stack.IrsaRoles
+
+
+@pytest.mark.parametrize("name", sorted(set(irsa_stack.__all__) - {"controllers", "stacks"}))
+def test_every_public_name_says_what_it_defines(name):
+    assert getattr(irsa_stack, name).__doc__
+
+
+def test_no_module_is_named_after_a_pattern():
+    names = {path.stem for path in (REPOSITORY / "irsa_stack").rglob("*.py")}
+    assert not names & {"utils", "helpers", "common", "constants", "base"}
+
+
+def test_the_functions_know_nothing_of_the_library():
+    for path in (REPOSITORY / "lambda").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [str(node.module)]
+            assert not [name for name in names if name.split(".")[0] == "irsa_stack"], path

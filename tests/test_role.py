@@ -1,0 +1,473 @@
+import json
+
+import jsii
+import pytest
+from aws_cdk import (
+    Aspects,
+    CfnParameter,
+    Duration,
+    Environment,
+    IAspect,
+    Stack,
+    Tags,
+    aws_dynamodb,
+    aws_iam,
+    aws_kms,
+    aws_s3,
+)
+
+from irsa_stack import EksOidcProvider, InvalidInput, IrsaRole, Trust
+from tests.support.templates import app_with_flags, synthesise, template_of, templates_of
+from tests.support.trust_evaluator import may_assume
+from tests.support.trust_resolver import COMMERCIAL, Deployment
+
+ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+OTHER_ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/FEDCBA98765432100123456789ABCDEF"
+URLS = {
+    "literal issuer": lambda _: f"https://{ISSUER}",
+    "token issuer": lambda stack: CfnParameter(stack, "Url").value_as_string,
+}
+
+
+@pytest.fixture
+def stack():
+    return Stack(app_with_flags(), "Stack")
+
+
+@pytest.fixture(params=URLS)
+def provider(request, stack):
+    return EksOidcProvider(stack, "OidcProvider", issuer_url=URLS[request.param](stack))
+
+
+@pytest.fixture
+def literal_provider(stack):
+    return EksOidcProvider(stack, "OidcProvider", issuer_url=f"https://{ISSUER}")
+
+
+def role_for(stack, provider, **kwargs):
+    arguments = {"oidc_provider": provider, "service_accounts": ["apps/api"]} | kwargs
+    return IrsaRole(stack, "Api", **arguments)
+
+
+def only(template, resource_type, containing=""):
+    [resource] = [
+        body
+        for body in template["Resources"].values()
+        if body["Type"] == resource_type and containing in json.dumps(body)
+    ]
+    return resource["Properties"]
+
+
+def irsa_role(template):
+    return only(template, "AWS::IAM::Role", "WebIdentity")
+
+
+def deployed(template):
+    return Deployment({"Stack": template}, COMMERCIAL, {"Url": f"https://{ISSUER}"})
+
+
+def faults_of(stack, provider, **kwargs):
+    with pytest.raises(InvalidInput) as caught:
+        role_for(stack, provider, **kwargs)
+    return caught.value.faults
+
+
+# In the open
+
+
+def test_a_literal_issuer_gives_a_plain_object(stack, literal_provider):
+    role_for(stack, literal_provider)
+    document = irsa_role(template_of(stack))["AssumeRolePolicyDocument"]
+    assert set(document) == {"Version", "Statement"}
+
+
+def test_a_token_issuer_gives_a_string_in_fn_sub():
+    def define(stack):
+        url = CfnParameter(stack, "Url").value_as_string
+        role_for(stack, EksOidcProvider(stack, "OidcProvider", issuer_url=url))
+
+    assert list(irsa_role(synthesise(define))["AssumeRolePolicyDocument"]) == ["Fn::Sub"]
+
+
+def test_no_custom_resource_hides_a_trust_policy(stack, provider):
+    role_for(stack, provider)
+    types = {body["Type"] for body in template_of(stack)["Resources"].values()}
+    assert "Custom::AWSCDKCfnJson" not in types
+
+
+def test_a_role_is_one_resource(stack, literal_provider):
+    role_for(stack, literal_provider)
+    ours = [key for key in template_of(stack)["Resources"] if key.startswith("Api")]
+    assert len(ours) == 1
+
+
+# Grants
+
+
+def test_grants_reach_one_policy_attached_to_the_role(stack, provider):
+    role = role_for(stack, provider)
+    aws_s3.Bucket(stack, "Bucket").grant_read(role)
+    key = aws_kms.Key(stack, "Key")
+    key.grant_decrypt(role)
+    table = aws_dynamodb.TableV2(
+        stack,
+        "Table",
+        partition_key=aws_dynamodb.Attribute(name="id", type=aws_dynamodb.AttributeType.STRING),
+    )
+    table.grant_read_write_data(role)
+    template = template_of(stack)
+    policy = only(template, "AWS::IAM::Policy")
+    actions = json.dumps(policy["PolicyDocument"])
+    assert "s3:GetObject*" in actions
+    assert "kms:Decrypt" in actions
+    assert "dynamodb:PutItem" in actions
+    assert _role_names(template, policy) == [_logical_id(template)]
+
+
+@pytest.mark.parametrize("path", [None, "/", "/payments/", "/a/b/"])
+def test_grants_reach_a_role_whatever_its_path(stack, literal_provider, path):
+    role = role_for(stack, literal_provider, path=path)
+    aws_s3.Bucket(stack, "Bucket").grant_read(role)
+    template = template_of(stack)
+    assert _role_names(template, only(template, "AWS::IAM::Policy")) == [_logical_id(template)]
+
+
+def _logical_id(template):
+    [logical_id] = [
+        key
+        for key, body in template["Resources"].items()
+        if "WebIdentity" in json.dumps(body) and body["Type"] == "AWS::IAM::Role"
+    ]
+    return logical_id
+
+
+def _role_names(template, policy):
+    return [deployed(template).value("Stack", role) for role in policy["Roles"]]
+
+
+def test_a_grant_with_a_resource_policy_names_the_role(stack, literal_provider):
+    role = role_for(stack, literal_provider, path="/payments/")
+    bucket = aws_s3.Bucket(stack, "Bucket")
+    bucket.add_to_resource_policy(
+        aws_iam.PolicyStatement(
+            principals=[role.grant_principal], actions=["s3:GetObject"], resources=["*"]
+        )
+    )
+    template = template_of(stack)
+    statement = only(template, "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"][0]
+    principal = deployed(template).value("Stack", statement["Principal"])
+    arn = f"arn:aws:iam::111122223333:role/payments/{_logical_id(template)}"
+    assert principal == {"AWS": arn}
+
+
+def test_a_statement_added_later_is_a_grant(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    role.add_to_policy(aws_iam.PolicyStatement(actions=["sqs:SendMessage"], resources=["*"]))
+    policy = only(template_of(stack), "AWS::IAM::Policy")
+    assert policy["PolicyDocument"]["Statement"][0]["Action"] == "sqs:SendMessage"
+
+
+def test_a_managed_policy_added_later_stands_beside_the_others(stack, literal_provider):
+    first, second = (
+        aws_iam.ManagedPolicy.from_managed_policy_arn(
+            stack, name, f"arn:aws:iam::111122223333:policy/{name}"
+        )
+        for name in ("First", "Second")
+    )
+    role_for(stack, literal_provider, managed_policies=[first]).add_managed_policy(second)
+    assert irsa_role(template_of(stack))["ManagedPolicyArns"] == [
+        "arn:aws:iam::111122223333:policy/First",
+        "arn:aws:iam::111122223333:policy/Second",
+    ]
+
+
+# Aspects and tags
+
+
+def test_a_boundary_by_aspect_reaches_the_role(stack, provider):
+    role_for(stack, provider)
+    boundary = aws_iam.ManagedPolicy.from_managed_policy_arn(
+        stack, "Boundary", "arn:aws:iam::111122223333:policy/boundary"
+    )
+    aws_iam.PermissionsBoundary.of(stack).apply(boundary)
+    found = irsa_role(template_of(stack))["PermissionsBoundary"]
+    assert found == "arn:aws:iam::111122223333:policy/boundary"
+
+
+def test_tags_of_a_scope_stand_beside_the_roles_own(stack, literal_provider):
+    role_for(stack, literal_provider, tags={"ServiceAccountName": "api"})
+    Tags.of(stack).add("Team", "platform")
+    tags = {tag["Key"]: tag["Value"] for tag in irsa_role(template_of(stack))["Tags"]}
+    assert tags == {"ServiceAccountName": "api", "Team": "platform"}
+
+
+def test_a_token_issuer_survives_an_aspect_that_changes_roles():
+    @jsii.implements(IAspect)
+    class Describe:
+        def visit(self, node):
+            if isinstance(node, aws_iam.CfnRole):
+                node.description = "reviewed"
+
+    def define(stack):
+        url = CfnParameter(stack, "Url").value_as_string
+        role_for(stack, EksOidcProvider(stack, "OidcProvider", issuer_url=url))
+        Aspects.of(stack).add(Describe())
+
+    template = synthesise(define)
+    assert irsa_role(template)["Description"] == "reviewed"
+    assert deployed(template).only_role()["Statement"][0]["Effect"] == "Allow"
+
+
+# The trust policy is changed in one way only.
+
+
+def test_a_statement_on_the_stock_trust_policy_is_refused_loudly(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    with pytest.raises(AttributeError, match="must be changed with add_trust"):
+        role.assume_role_policy.add_statements(None)
+
+
+def test_the_role_as_the_cdk_sees_it_has_no_trust_policy_to_lose(stack, literal_provider):
+    with pytest.raises(AttributeError):
+        role_for(stack, literal_provider).role.assume_role_policy.add_statements(None)
+
+
+def test_adding_a_cluster_adds_a_statement_and_replaces_nothing():
+    def template(add):
+        stack = Stack(app_with_flags(), "Stack")
+        first = EksOidcProvider(stack, "OidcProvider", issuer_url=f"https://{ISSUER}")
+        role = role_for(stack, first, role_name="api")
+        if add:
+            role.add_trust(
+                Trust(
+                    oidc_provider=EksOidcProvider.from_issuer_url(
+                        stack, "Green", f"https://{OTHER_ISSUER}"
+                    ),
+                    service_accounts=["apps/api"],
+                )
+            )
+        return template_of(stack)
+
+    one, two = template(add=False), template(add=True)
+    assert _logical_id(one) == _logical_id(two)
+    first, second = irsa_role(one), irsa_role(two)
+    before = first.pop("AssumeRolePolicyDocument")["Statement"]
+    after = second.pop("AssumeRolePolicyDocument")["Statement"]
+    assert first == second
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 1
+
+
+def test_each_cluster_is_trusted_for_its_own_accounts(stack, literal_provider):
+    green = EksOidcProvider.from_issuer_url(stack, "Green", f"https://{OTHER_ISSUER}")
+    role_for(
+        stack,
+        literal_provider,
+        trusts=[Trust(oidc_provider=green, service_accounts=["apps/green"])],
+    )
+    document = deployed(template_of(stack)).only_role()
+    for issuer, account, allowed in (
+        (ISSUER, "api", True),
+        (ISSUER, "green", False),
+        (OTHER_ISSUER, "green", True),
+        (OTHER_ISSUER, "api", False),
+    ):
+        claims = {"sub": f"system:serviceaccount:apps:{account}", "aud": "sts.amazonaws.com"}
+        arn = f"arn:aws:iam::111122223333:oidc-provider/{issuer}"
+        assert may_assume(document, provider_arn=arn, claims=claims) is allowed
+
+
+def test_two_token_issuers_are_told_apart():
+    def define(stack):
+        providers = [
+            EksOidcProvider(
+                stack, name, issuer_url=CfnParameter(stack, f"{name}Url").value_as_string
+            )
+            for name in ("Blue", "Green")
+        ]
+        IrsaRole(
+            stack,
+            "Api",
+            trusts=[
+                Trust(oidc_provider=provider, service_accounts=["apps/api"])
+                for provider in providers
+            ],
+        )
+
+    template = synthesise(define)
+    place = Deployment(
+        {"Stack": template},
+        COMMERCIAL,
+        {"BlueUrl": f"https://{ISSUER}", "GreenUrl": f"https://{OTHER_ISSUER}"},
+    )
+    blue, green = place.only_role()["Statement"]
+    assert f"{ISSUER}:sub" in blue["Condition"]["StringEquals"]
+    assert f"{OTHER_ISSUER}:sub" in green["Condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize("issuer", URLS)
+def test_a_provider_of_another_stack_is_referred_to_across(issuer):
+    app = app_with_flags()
+    cluster, workload = Stack(app, "Cluster"), Stack(app, "Workload")
+    provider = EksOidcProvider(cluster, "OidcProvider", issuer_url=URLS[issuer](cluster))
+    table = aws_s3.Bucket(cluster, "Bucket")
+    role = IrsaRole(
+        workload,
+        "Api",
+        oidc_provider=provider,
+        service_accounts=["apps/api"],
+        inline_policies={
+            "Read": aws_iam.PolicyDocument(
+                statements=[
+                    aws_iam.PolicyStatement(actions=["s3:GetObject"], resources=[table.bucket_arn])
+                ]
+            )
+        },
+    )
+    table.grant_read(role)
+    deployment = Deployment(templates_of(app), COMMERCIAL, {"Url": f"https://{ISSUER}"})
+    [trusted] = deployment.web_identity_roles().values()
+    assert trusted.tested("sub") == {"StringEquals": "system:serviceaccount:apps:api"}
+    # No reference may dangle: each resolves in the stack that it stands in.
+    for stack, _, resource in deployment.resources("AWS::IAM::Role", "AWS::IAM::Policy"):
+        deployment.value(stack, resource["Properties"])
+
+
+# Mistakes
+
+
+def test_one_issuer_twice_is_refused(stack, provider):
+    [fault] = faults_of(
+        stack,
+        provider,
+        trusts=[Trust(oidc_provider=provider, service_accounts=["apps/worker"])],
+    )
+    assert fault.startswith("trusts must name each issuer once")
+    assert fault.endswith("put its service accounts into one Trust")
+
+
+def test_add_trust_refuses_a_cluster_that_is_trusted(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    with pytest.raises(InvalidInput, match="must name each issuer once"):
+        role.add_trust(Trust(oidc_provider=literal_provider, service_accounts=["apps/worker"]))
+
+
+def test_a_refused_trust_changes_nothing(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    before = role.trust_policy
+    with pytest.raises(InvalidInput):
+        role.add_trust(Trust(oidc_provider=literal_provider, service_accounts=["apps/worker"]))
+    assert role.trust_policy == before
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "rule", "fix"),
+    [
+        ({"service_accounts": ["apps/*"]}, "service account name must be one", "subject_patterns"),
+        ({"service_accounts": ["*/api"]}, "namespace must be one exact", "list the namespaces"),
+        ({"service_accounts": ["apps/default"]}, "service account must not be 'apps/default'",
+         "allow_default_service_account=True"),
+        ({"service_accounts": []}, "service_accounts must name at least one", "could assume"),
+        ({"audience": ""}, "audience must be one exact value", "sts.amazonaws.com"),
+        ({"audience": "system:serviceaccount:a:b"}, "audience must be no subject", "accounts"),
+        ({"role_name": "r" * 65}, "role_name must be at most 64", "CloudFormation names the role"),
+        ({"path": "payments"}, "path must start and end with '/'", "try '/payments/'"),
+        ({"path": "/" + "p" * 511 + "/"}, "path must be at most 512", "shorten it"),
+        ({"description": "d" * 1001}, "description must be at most 1000", "shorten it"),
+        ({"max_session_duration": Duration.hours(13)}, "max_session_duration must be 1", "no"),
+        ({"tags": {f"k{n}": "v" for n in range(51)}}, "tags of Api must be at most 50", "remove"),
+        ({"service_accounts": [f"namespace/account-{n:03}" for n in range(60)]},
+         "trust policy of Api must be at most 2048", "pass trust_policy_characters"),
+        ({"trust_policy_characters": 9_000}, "trust_policy_characters must be 2048-8192", "quota"),
+        ({"inline_policies": {"Big": {"Statement": [{"Sid": "x" * 10_240}]}}},
+         "inline policies of Api must be at most 10240", "managed_policies"),
+        ({"oidc_provider": None}, "oidc_provider must be given with service_accounts", "Eks"),
+        ({"oidc_provider": None, "service_accounts": []}, "oidc_provider must be given", "trusts"),
+    ],
+)  # fmt: skip
+def test_refuses_a_mistake_and_names_its_fix(stack, literal_provider, kwargs, rule, fix):
+    faults = faults_of(stack, literal_provider, **kwargs)
+    assert [fault for fault in faults if fault.startswith(rule) and fix in fault], faults
+
+
+def test_reports_every_fault_at_once(stack, literal_provider):
+    faults = faults_of(
+        stack,
+        literal_provider,
+        service_accounts=["Apps/api", "apps/*"],
+        role_name="r" * 65,
+        path="payments",
+        description="→",
+    )
+    assert len(faults) == 5
+
+
+def test_a_larger_quota_makes_room(stack, literal_provider):
+    accounts = [f"namespace/account-{number:03}" for number in range(60)]
+    role_for(stack, literal_provider, service_accounts=accounts, trust_policy_characters=4_096)
+    assert len(deployed(template_of(stack)).only_role()["Statement"]) == 1
+
+
+def test_the_default_account_may_be_asked_for_by_name(stack, literal_provider):
+    role = role_for(
+        stack,
+        literal_provider,
+        service_accounts=["apps/default"],
+        allow_default_service_account=True,
+    )
+    assert role.service_accounts[0].name == "default"
+
+
+@pytest.mark.parametrize(
+    ("arn", "rule"),
+    [
+        ("arn:aws:iam::111122223333:oidc-provider/" + ISSUER, "must be in partition aws-cn"),
+        ("arn:aws-cn:iam::111122223333:oidc-provider:" + ISSUER, "replace the last colon"),
+        ("arn:aws-cn:iam::444455556666:oidc-provider/" + ISSUER, "must be in account 111122223333"),
+    ],
+)
+def test_a_provider_that_the_role_could_never_trust_is_refused(arn, rule):
+    app = app_with_flags()
+    stack = Stack(app, "Stack", env=Environment(account="111122223333", region="cn-north-1"))
+    provider = aws_iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(stack, "P", arn)
+    assert any(rule in fault for fault in faults_of(stack, provider))
+
+
+# What the role is
+
+
+def test_properties_reach_the_template(stack, literal_provider):
+    role_for(
+        stack,
+        literal_provider,
+        role_name="api",
+        path="/payments/",
+        description="For the API",
+        max_session_duration=Duration.hours(2),
+        permissions_boundary=aws_iam.ManagedPolicy.from_managed_policy_arn(
+            stack, "Boundary", "arn:aws:iam::111122223333:policy/boundary"
+        ),
+        inline_policies={"Read": {"Version": "2012-10-17", "Statement": []}},
+    )
+    properties = irsa_role(template_of(stack))
+    assert properties["RoleName"] == "api"
+    assert properties["Path"] == "/payments/"
+    assert properties["Description"] == "For the API"
+    assert properties["MaxSessionDuration"] == 7200
+    assert properties["PermissionsBoundary"] == "arn:aws:iam::111122223333:policy/boundary"
+    assert properties["Policies"][0]["PolicyName"] == "Read"
+
+
+def test_a_bare_role_has_no_empty_properties(stack, literal_provider):
+    role_for(stack, literal_provider)
+    assert set(irsa_role(template_of(stack))) == {"AssumeRolePolicyDocument"}
+
+
+def test_knows_whom_it_trusts(stack, literal_provider):
+    role = role_for(stack, literal_provider, service_accounts=["apps/api", "apps/worker"])
+    assert [str(account) for account in role.service_accounts] == ["apps/api", "apps/worker"]
+
+
+def test_the_trust_policy_can_be_read_back(stack, literal_provider):
+    [statement] = role_for(stack, literal_provider).trust_policy["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"

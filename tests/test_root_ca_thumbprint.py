@@ -1,0 +1,82 @@
+import pytest
+from aws_cdk import Stack
+
+from irsa_stack import InvalidInput, RootCaThumbprint
+from tests.support.templates import app_with_flags, template_of
+
+URL = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def stack():
+    return Stack(app_with_flags(), "Stack")
+
+
+def properties(stack, resource_type):
+    [found] = [
+        body["Properties"]
+        for body in template_of(stack)["Resources"].values()
+        if body["Type"] == resource_type
+    ]
+    return found
+
+
+def types(stack):
+    return sorted(body["Type"] for body in template_of(stack)["Resources"].values())
+
+
+def test_two_issuers_share_one_function(stack):
+    RootCaThumbprint(stack, "One", issuer_url=URL)
+    RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com")
+    assert types(stack).count("AWS::Lambda::Function") == 1
+    assert types(stack).count("Custom::RootCaThumbprint") == 2
+
+
+def test_a_computation_asks_for_no_more_than_it_is_told(stack):
+    RootCaThumbprint(stack, "Thumbprint", issuer_url=URL)
+    found = properties(stack, "Custom::RootCaThumbprint")
+    assert set(found) == {"ServiceToken", "ServiceTimeout", "IssuerUrl"}
+
+
+def test_everything_about_a_computation_reaches_the_function(stack):
+    RootCaThumbprint(
+        stack, "Thumbprint", issuer_url=URL, refresh="2026-11", ca_bundle=PEM,
+        keep_previous=[THUMBPRINT], allow_private=True,
+    )  # fmt: skip
+    found = properties(stack, "Custom::RootCaThumbprint")
+    assert found["Refresh"] == "2026-11"
+    assert found["CaBundle"] == PEM
+    assert found["KeepPrevious"] == [THUMBPRINT]
+    assert found["AllowPrivate"] == "true"
+
+
+def test_the_function_has_no_permission_but_its_logs(stack):
+    RootCaThumbprint(stack, "Thumbprint", issuer_url=URL)
+    role = properties(stack, "AWS::IAM::Role")
+    [policy] = role["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert "ManagedPolicyArns" not in role
+
+
+def test_cloudformation_waits_longer_than_the_function_runs(stack):
+    RootCaThumbprint(stack, "Thumbprint", issuer_url=URL)
+    runs = properties(stack, "AWS::Lambda::Function")["Timeout"]
+    assert int(properties(stack, "Custom::RootCaThumbprint")["ServiceTimeout"]) > runs
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "rule"),
+    [
+        ({"issuer_url": f"{URL}:8443"}, "issuer_url must have a plain path"),
+        ({"ca_bundle": "ca.pem"}, "ca_bundle must be PEM text, got 'ca.pem'"),
+        ({"keep_previous": [THUMBPRINT.upper()]}, "keep_previous must be 40 lower-case"),
+        ({"keep_previous": [f"{n:040x}" for n in range(5)]}, "keep_previous must hold at most 4"),
+    ],
+)
+def test_refuses_what_the_function_would_refuse(stack, kwargs, rule):
+    with pytest.raises(InvalidInput) as caught:
+        RootCaThumbprint(stack, "Thumbprint", **({"issuer_url": URL} | kwargs))
+    assert caught.value.faults[0].startswith(rule)

@@ -172,6 +172,6 @@ def without_role(account: Object, bound: Rebinding) -> dict[str, Any]:
 
 
 def without_marks(account: Object) -> dict[str, Any]:
-    """The merge patch that takes owner and journal off the account; empty when they are not there."""
+    """The merge patch that takes owner and journal off; empty when they are not there."""
     stale = {key: None for key in (OWNER, JOURNAL) if key in keys_of(account)["annotations"]}
     return guarded(account, {"annotations": stale}) if stale else {}

@@ -158,15 +158,20 @@ def application(account: Object, wanted: Mapping[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def removal(account: Object, bound: Rebinding) -> dict[str, Any]:
-    """The merge patch that takes what is ours off the account; empty when nothing is.
+def without_role(account: Object, bound: Rebinding) -> dict[str, Any]:
+    """The merge patch that takes the role off the account; empty when it is not ours.
 
-    The role goes if it is still ours: the one that was bound, or one that nobody but us wrote.
+    Ours is the role that was bound, and any other that nobody but us wrote.
     """
     present = keys_of(account)["annotations"]
-    stale: dict[str, str | None] = {key: None for key in (OWNER, JOURNAL) if key in present}
     ours = is_managed_by_us(account, "annotations", ROLE)
-    as_bound = present.get(ROLE) == bound.role_arn and (ours or stale)
+    as_bound = present.get(ROLE) == bound.role_arn and (ours or OWNER in present)
     if as_bound or (ours and not has_foreign_manager(account, "annotations", ROLE)):
-        stale[ROLE] = None
+        return guarded(account, {"annotations": {ROLE: None}})
+    return {}
+
+
+def without_marks(account: Object) -> dict[str, Any]:
+    """The merge patch that takes owner and journal off; empty when they are not there."""
+    stale = {key: None for key in (OWNER, JOURNAL) if key in keys_of(account)["annotations"]}
     return guarded(account, {"annotations": stale}) if stale else {}

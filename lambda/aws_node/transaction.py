@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import http
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,15 @@ from aws_node.account_marks import (
     marks_of,
     owner_of,
     refusal,
-    removal,
     role_of,
+    without_marks,
+    without_role,
 )
 from aws_node.node_roles import NodeRoles
 from aws_node.pods import (
     all_pods_updated,
     carries,
+    credential_fault,
     listed,
     nodes_of,
     pods_not_ready,
@@ -38,13 +41,13 @@ from aws_node.pods import (
 from aws_node.rebinding import Attachment
 from aws_node.webhook import NotYetSeen, await_webhook
 from custom_resource import Failure, OutOfTime, log
-from kubernetes_api.connection import Conflict
+from kubernetes_api.connection import ApiError, Conflict
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.restart import TEMPLATE_ROLE, await_rollouts, template_role
 from kubernetes_api.rollout import rolls_by_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aws_node.rebinding import Rebinding
     from kubernetes_api.connection import Api
@@ -118,8 +121,11 @@ class Transaction:
             with _step("see the new role in a dry run"):
                 await_webhook(self._api, daemon_set, wanted.role_arn)
             with _step("restart the DaemonSet"):
-                lacking = pods_without_role(self._pods(daemon_set), wanted.role_arn)
-                self._restart(daemon_set, wanted.role_arn, overdue=bool(lacking))
+                self._restart(
+                    daemon_set,
+                    wanted.role_arn,
+                    lambda pod: bool(credential_fault(pod["spec"], wanted.role_arn)),
+                )
         if due or attached:
             with _step("wait for the rollout"):
                 self._await_rollout(daemon_set, wanted.rollout_seconds)
@@ -147,18 +153,26 @@ class Transaction:
         with _step("give policies back to node roles"):
             self._attach(journal_of(account, bound if surely_bound else None))
         with _step("take the role off the service account"):
-            account = self._unannotate(account, bound)
-        if account is None or daemon_set is None:
+            account = self._patched(account, lambda found: without_role(found, bound))
+        if account and daemon_set:
+            self._release_pods(account, daemon_set, bound)
+        else:
             log("aws-node is gone", level="WARNING")
-            return
+        with _step("take the journal off the service account"):
+            self._patched(account, without_marks)
+
+    def _release_pods(
+        self, account: dict[str, Any], daemon_set: dict[str, Any], bound: Rebinding
+    ) -> None:
         before, after = template_role(daemon_set), role_of(account)
         ours = {bound.role_arn, *([before] if before else [])} - {after}
-        carrying = self._pods_of_roles(daemon_set, ours)
-        if before or carrying:
+        if before or self._pods_of_roles(daemon_set, ours):
             with _step("see the old state in a dry run"), contextlib.suppress(NotYetSeen):
                 await_webhook(self._api, daemon_set, after)
             with _step("restart the DaemonSet"):
-                self._restart(daemon_set, None, overdue=bool(carrying))
+                self._restart(
+                    daemon_set, None, lambda pod: any(carries(pod, role) for role in ours)
+                )
         with _step("wait until no pod has the role"):
             self._await_release(daemon_set, ours, bound.rollout_seconds)
 
@@ -226,36 +240,42 @@ class Transaction:
         self.writes += 1
         log("annotated", account=ACCOUNT, **wanted)
 
-    def _unannotate(
-        self, account: dict[str, Any] | None, bound: Rebinding
+    def _patched(
+        self, account: dict[str, Any] | None, patch_of: Callable[[Any], dict[str, Any]]
     ) -> dict[str, Any] | None:
+        """The account after a guarded change, decided anew when it changes meanwhile."""
         for reading in range(1, _READINGS + 1):
-            patch = removal(account, bound) if account else {}
+            patch = patch_of(account) if account else {}
             if not patch:
                 break
             try:
                 account = self._api.merge(_ACCOUNT, patch)
-            except Conflict:
-                if reading == _READINGS:
+            except ApiError as error:
+                gone = error.status == http.HTTPStatus.NOT_FOUND
+                if reading == _READINGS or not (gone or isinstance(error, Conflict)):
                     raise
                 account = self._api.get(_ACCOUNT)
             else:
                 self.writes += 1
-                log("annotations removed", account=ACCOUNT, left=role_of(account))
+                removed = list(patch["metadata"]["annotations"])
+                log("annotations removed", account=ACCOUNT, removed=removed)
                 break
         return account
 
-    def _restart(self, daemon_set: dict[str, Any], role_arn: str | None, *, overdue: bool) -> None:
+    def _restart(
+        self, daemon_set: dict[str, Any], role_arn: str | None, is_overdue: Callable[[Any], bool]
+    ) -> None:
         """Put the role on the pod template, or with None take it off, if that is not done yet.
 
         Args:
             daemon_set: The DaemonSet.
             role_arn: The role.
-            overdue: Whether pods are not as the role would have them.
+            is_overdue: Whether a pod is not as it would be made now.
         """
         marks = {TEMPLATE_ROLE: role_arn}
         if template_role(daemon_set) == role_arn:
-            if not (overdue and all_pods_updated(daemon_set)):
+            underway = not all_pods_updated(daemon_set)
+            if underway or not any(is_overdue(pod) for pod in self._pods(daemon_set)):
                 return
             # The role on the account went and came back: only another value makes new pods.
             marks[_RESTARTED_AT] = dt.datetime.now(dt.UTC).isoformat("T", "seconds")

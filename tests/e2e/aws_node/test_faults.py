@@ -293,6 +293,7 @@ FAULTS = {
 def three_nodes(aws_node: AwsNode) -> Iterator[AwsNode]:
     webhook = aws_node.cluster.admin.get(WEBHOOK)
     with nodes(aws_node.cluster.plane, 3):
+        wait_until(lambda: len(aws_node.pods) == 3)
         aws_node.settle()
         yield aws_node
         aws_node.tamper.do = aws_node.tamper.nothing

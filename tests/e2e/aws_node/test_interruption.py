@@ -9,15 +9,16 @@ import pytest
 
 from aws_node.node_roles import NodeRoles
 from kubernetes_api.connection import Api
-from tests.support.aws_node import TWO
+from tests.support.aws_node import TWO, WORKER_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.aws_node import AwsNode
 
-# Account, DaemonSet, two node roles; a change of roles gives the policies back first.
-CREATE_WRITES, UPDATE_WRITES, DELETE_WRITES = 4, 6, 4
+# Account, DaemonSet, two node roles; a change of roles gives the policies back first, and a Delete
+# takes the journal off last.
+CREATE_WRITES, UPDATE_WRITES, DELETE_WRITES = 4, 6, 5
 
 
 class Killed(BaseException):
@@ -91,6 +92,18 @@ def test_a_killed_delete_ends_when_it_is_tried_again(aws_node: AwsNode, write: i
         aws_node.deploy("Delete")
 
     assert aws_node.state() == before
+
+
+@pytest.mark.parametrize("write", range(DELETE_WRITES))
+def test_a_killed_delete_gives_back_only_what_was_detached(aws_node: AwsNode, write: int) -> None:
+    aws_node.iam.roles["bare"] = [WORKER_POLICY]
+    aws_node.deploy("Create")
+
+    with killed_at(write):
+        aws_node.deploy("Delete")
+    aws_node.deploy("Delete")
+
+    assert aws_node.iam.roles["bare"] == [WORKER_POLICY]
 
 
 @pytest.mark.parametrize("write", range(CREATE_WRITES))

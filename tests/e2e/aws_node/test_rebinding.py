@@ -21,6 +21,7 @@ from tests.support.aws_node import (
     nodes,
 )
 from tests.support.cloudformation import STACK_ID
+from tests.support.rehearsed import wait_until
 
 if TYPE_CHECKING:
     from tests.support.aws_node import AwsNode
@@ -31,6 +32,7 @@ ANOTHER_STACK = "arn:aws:cloudformation:eu-west-1:111122223333:stack/other/1"
 @pytest.mark.parametrize("count", [1, 3, 50])
 def test_binds_verifies_detaches_and_gives_all_back(aws_node: AwsNode, count: int) -> None:
     with nodes(aws_node.cluster.plane, count):
+        wait_until(lambda: len(aws_node.pods) == count, 60)
         before = aws_node.state()
         with aws_node.watched():
             answer = aws_node.deploy("Create", seconds=300)
@@ -66,6 +68,7 @@ def test_detaches_last_and_attaches_first(aws_node: AwsNode) -> None:
         "AttachRolePolicy spot",
         "patch serviceaccounts",
         "patch daemonsets",
+        "patch serviceaccounts",
     ]
 
 
@@ -210,15 +213,29 @@ def test_a_changed_annotation_does_not_fail_an_unrelated_update(aws_node: AwsNod
     assert aws_node.cluster.writes(start) == []
 
 
-def test_an_annotation_that_went_is_put_back_with_a_restart(aws_node: AwsNode) -> None:
+def test_an_annotation_that_went_is_put_back(aws_node: AwsNode) -> None:
     aws_node.deploy("Create")
     aws_node.annotate(role=None)
     start = aws_node.cluster.audit_position()
 
     aws_node.deploy("Update", aws_node.properties(RolloutTimeoutSeconds="30"))
 
-    assert "patch daemonsets" in events_in_order(aws_node, start)
+    assert aws_node.annotations[ROLE] == ONE
+    assert "patch daemonsets" not in events_in_order(aws_node, start)
+
+
+def test_pods_that_were_made_while_the_annotation_was_gone_are_restarted(aws_node: AwsNode) -> None:
+    aws_node.deploy("Create")
+    aws_node.annotate(role=None)
+    aws_node.cluster.plane.kubectl(
+        "delete", "pods", "--namespace=kube-system", "--selector=k8s-app=aws-node"
+    )
+    aws_node.settle()
+
+    aws_node.deploy("Update", aws_node.properties(RolloutTimeoutSeconds="30"))
+
     assert aws_node.state()["pods"] == [("node-1", ONE)]
+    assert aws_node.iam.roles == {"nodes": [WORKER_POLICY], "spot": []}
 
 
 @pytest.mark.parametrize("gone", ["daemonset", "serviceaccount", "both"])

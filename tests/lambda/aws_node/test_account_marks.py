@@ -18,7 +18,8 @@ from aws_node.account_marks import (
     journal_of,
     marks_of,
     refusal,
-    removal,
+    without_marks,
+    without_role,
 )
 from aws_node.rebinding import Attachment, Rebinding
 
@@ -53,9 +54,10 @@ def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[
     return {"metadata": metadata}
 
 
-def removed(found: dict[str, Any]) -> set[str]:
-    patch = removal(found, WANTED)
-    return set(patch["metadata"]["annotations"]) if patch else set()
+def loses_role(found: dict[str, Any]) -> bool:
+    patch = without_role(found, WANTED)
+    assert not patch or patch["metadata"]["annotations"] == {ROLE: None}
+    return bool(patch)
 
 
 def test_a_plain_account_is_not_refused() -> None:
@@ -159,33 +161,36 @@ def test_the_application_names_the_very_object() -> None:
     }
 
 
-def test_all_that_is_ours_is_removed_unless_the_account_changed() -> None:
-    patch = removal(account(role=ONE, owner=ME.mark, journal="{}"), WANTED)
-
-    assert patch == {
-        "metadata": {
-            "resourceVersion": "7",
-            "annotations": {OWNER: None, JOURNAL: None, ROLE: None},
-        }
+def test_the_role_that_was_bound_goes_unless_the_account_changed() -> None:
+    assert without_role(account(role=ONE, owner=ME.mark, journal="{}"), WANTED) == {
+        "metadata": {"resourceVersion": "7", "annotations": {ROLE: None}}
     }
 
 
-def test_a_role_that_was_changed_is_left() -> None:
-    managers = {"role": "kubectl", "owner": "irsa-stack"}
-
-    assert removed(account(managers, role=TWO, owner=ME.mark)) == {OWNER}
-
-
-def test_a_role_that_only_we_wrote_goes_whichever_it_is() -> None:
-    assert removed(account(role=TWO, owner=ME.mark)) == {OWNER, ROLE}
+def test_the_marks_go_unless_the_account_changed() -> None:
+    assert without_marks(account(owner=ME.mark, journal="{}")) == {
+        "metadata": {"resourceVersion": "7", "annotations": {OWNER: None, JOURNAL: None}}
+    }
+    assert without_marks(account({"role": "kubectl"}, role=TWO)) == {}
 
 
-def test_our_role_goes_even_when_somebody_wrote_it_too() -> None:
-    managers = {"role": "kubectl", "owner": "irsa-stack"}
+@pytest.mark.parametrize(
+    ("writer", "role", "goes"),
+    [
+        ("irsa-stack", ONE, True),
+        # Mid-update: another role than the one that was bound, but ours.
+        ("irsa-stack", TWO, True),
+        # It names a role that goes away, whoever wrote it too.
+        ("kubectl", ONE, True),
+        ("kubectl", TWO, False),
+    ],
+)
+def test_a_role_that_somebody_changed_stays(writer: str, role: str, *, goes: bool) -> None:
+    managers = {"role": writer, "owner": "irsa-stack"}
 
-    assert removed(account(managers, role=ONE, owner=ME.mark)) == {OWNER, ROLE}
+    assert loses_role(account(managers, role=role, owner=ME.mark)) is goes
 
 
 def test_an_account_that_we_never_wrote_is_left() -> None:
-    assert removed(account({"role": "kubectl"}, role=ONE)) == set()
-    assert removed(account()) == set()
+    assert not loses_role(account({"role": "kubectl"}, role=ONE))
+    assert not loses_role(account())

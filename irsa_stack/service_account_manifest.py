@@ -25,7 +25,8 @@ OWN_ANNOTATIONS = frozenset(
 )
 
 MANAGED_BY_LABEL = {"app.kubernetes.io/managed-by": "irsa-stack"}
-OWNER_ANNOTATION = "irsa-stack/owner"
+OWN_PREFIX = "irsa-stack/"
+"""Annotations that the binder keeps on an object: whose it is, and what it replaced."""
 
 ROLE_PLACEHOLDER = "<role>"
 
@@ -126,7 +127,7 @@ def metadata_faults(
             )
     for key, value in annotations.items():
         yield from _key_faults(key, "annotations")
-        if key in OWN_ANNOTATIONS or key == OWNER_ANNOTATION:
+        if key in OWN_ANNOTATIONS or key.startswith(OWN_PREFIX):
             yield f"annotations must not hold {key!r}, got {value!r}; it is ours"
         if not isinstance(value, str):
             yield f"annotations must have text values, got {key}={value!r}; put it in quotes"

@@ -275,7 +275,7 @@ def test_a_role_handed_in_needs_no_access_entry(stack):
     assert not of_type(template_of(stack), "AWS::EKS::AccessEntry")
 
 
-def test_the_functions_role_may_only_write_its_logs(stack, accounts):
+def test_the_functions_role_may_only_write_its_logs_and_see_its_cluster(stack, accounts):
     accounts.add("Api", namespace="apps", name="api")
     [role] = [
         body["Properties"]
@@ -283,8 +283,10 @@ def test_the_functions_role_may_only_write_its_logs(stack, accounts):
         if "lambda.amazonaws.com" in json.dumps(body)
     ]
     [policy] = role["Policies"]
-    [statement] = policy["PolicyDocument"]["Statement"]
-    assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    logs, describe = policy["PolicyDocument"]["Statement"]
+    assert logs["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert describe["Action"] == "eks:DescribeCluster"
+    assert json.dumps(describe["Resource"]).endswith('":cluster/payments-prod"]]}')
     assert "ManagedPolicyArns" not in role
 
 

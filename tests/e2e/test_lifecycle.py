@@ -5,14 +5,11 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.harness.cdk import Cdk
 from tests.e2e.harness.environments import OTHER_PARAMETER, reader, write_environment
-from tests.e2e.harness.inventory import Inventory, added, inventory
+from tests.e2e.harness.inventory import added, inventory
 from tests.e2e.harness.product import ACCOUNTS_STACK, CLUSTER_STACK, Product
 
 NOBODYS = {"namespace": "apps", "name": "nobodys", "ownership": "ADOPT"}
 """A service account that its owner never made, so that adopting it fails."""
-
-# What AWS itself leaves: flow logs and control planes write on while their stack is deleted.
-LEFT_BY_AWS: Inventory = {}
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +97,14 @@ def test_destroy_leaves_nothing(product, empty):
     describe(product, reader())
     token, role_arn = product.token(), product.role_arn
     product.cdk.destroy()
-    assert added(empty, inventory(product.account)) == LEFT_BY_AWS
+    assert added(empty, inventory(product.account)) == {}
     with pytest.raises(ClientError, match="No OpenIDConnect provider found"):
         product.account.assume_role(role_arn, token)
+
+
+def test_destroy_gives_aws_node_back_as_it_was(product):
+    account = product.kubernetes.get("serviceaccount", "aws-node", namespace="kube-system")
+    assert not [key for key in account["metadata"]["annotations"] if not key.startswith("kubectl.")]
 
 
 def test_a_failed_create_leaves_nothing(product, empty):
@@ -110,4 +112,4 @@ def test_a_failed_create_leaves_nothing(product, empty):
     assert product.cdk.try_deploy().returncode == 1
     assert product.status(ACCOUNTS_STACK) == "ROLLBACK_COMPLETE"
     product.cdk.destroy()
-    assert added(empty, inventory(product.account)) == LEFT_BY_AWS
+    assert added(empty, inventory(product.account)) == {}

@@ -325,7 +325,7 @@ def test_functions_enter_only_the_namespaces_that_they_bind(name):
         ("china", ["AwsNodeRebinding", "RootCaThumbprint", "ServiceAccounts"]),
         ("dev", ["AwsNodeRebinding", "RootCaThumbprint", "ServiceAccounts"]),
         ("existing-cluster", ["AwsNodeRebinding", "ServiceAccounts"]),
-        ("local", ["RootCaThumbprint", "ServiceAccounts"]),
+        ("local", ["AwsNodeRebinding", "RootCaThumbprint", "ServiceAccounts"]),
         ("prod", ["RootCaThumbprint", "ServiceAccounts"]),
     ],
 )

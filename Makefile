@@ -72,7 +72,7 @@ wheel: install ## the library as a wheel, in dist/
 requirements: install ## compile and pin requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --extra app --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --extra app -c requirements-dev.txt pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --group e2e -c requirements.txt pyproject.toml -o requirements-e2e.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --group e2e -o requirements-e2e.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" --group docs -o requirements-docs.txt
 
 .venv-docs/.installed: requirements-docs.txt

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
-from aws_cdk import App
+from aws_cdk import Annotations, App
 
 from irsa_stack.config import Environment
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import review
-from irsa_stack.stacks.service_accounts import ServiceAccountsStack, service_account_parts
+from irsa_stack.stacks.service_accounts import (
+    ServiceAccountsStack,
+    part_before,
+    service_account_parts,
+)
 
 __all__ = ["EksClusterStack", "ServiceAccountsStack", "define_stacks", "review"]
 
@@ -34,14 +38,27 @@ def define_stacks(app: App, settings: Environment, *, files: Path | None = None)
             description=f"EKS cluster {settings.cluster_name} with IAM roles for service accounts",
         )
     parts = service_account_parts(settings)
+    defined: list[ServiceAccountsStack] = []
     for part in range(parts):
-        ServiceAccountsStack(
+        stack = ServiceAccountsStack(
             app,
-            f"{name}-service-accounts" + (f"-{part}" if parts > 1 else ""),
+            # The first keeps its name when others join it.
+            f"{name}-service-accounts" + (f"-{part}" if part else ""),
             settings=settings,
             cluster=cluster,
             part=part,
             parts=parts,
             files=files,
             description=f"Roles of the service accounts of EKS cluster {settings.cluster_name}",
+        )
+        before = part_before(part)
+        if before is not None:
+            stack.add_dependency(defined[before])
+        defined.append(stack)
+    if parts > 1 and settings.service_account_stacks is None:
+        Annotations.of(defined[0]).add_warning_v2(
+            "irsa-stack:serviceAccountStacks",
+            f"{len(settings.service_accounts)} service accounts take {parts} stacks. Write"
+            f" 'service_account_stacks: {parts}' into the environment file, or a larger number: at"
+            f" the next doubling half of the accounts move, and lose their roles meanwhile",
         )

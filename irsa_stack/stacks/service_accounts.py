@@ -1,7 +1,9 @@
 """Roles of controllers and applications, bound to their service accounts."""
 
 import hashlib
+import json
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,28 @@ from irsa_stack import controllers
 from irsa_stack.aws_node import AwsNodeRebinding
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.config import Environment, ExistingCluster, ServiceAccountSettings
+from irsa_stack.faults import refuse
 from irsa_stack.handler_function import FunctionSettings
 from irsa_stack.instance_metadata import refuse_untold_controllers
 from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
-from irsa_stack.stacks.settings import apply_settings, function_settings, stack_arguments
+from irsa_stack.stacks.settings import all_tags, apply_settings, function_settings, stack_arguments
 
 ACCOUNTS_A_STACK = 400
 """Service accounts that one stack holds: 500 resources, less the shared ones and the grants."""
 
-_OUTPUTS_AT_MOST = 150
+TEMPLATE_BYTES = 900_000
+"""Bytes that the accounts of one stack take: 1 MB, less what is shared.
+
+See: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+"""
+
+# Of CloudFormation's 200 outputs a stack; the others are the controllers'. Values of charts cannot
+# be found elsewhere, so that all of them must fit; ARNs of roles stand in the console too.
+OUTPUTS = 190
+CHARTS_A_STACK = 150
 
 
 class ServiceAccountsStack(Stack):
@@ -115,7 +127,8 @@ class ServiceAccountsStack(Stack):
         self._define_outputs()
 
     def _add(self, account: ServiceAccountSettings) -> None:
-        construct_id = f"{account.namespace}-{account.name}"
+        # A namespace has no dot: `a-b` of `c` and `b-c` of `a` stay two.
+        construct_id = f"{account.namespace}.{account.name}"
         self.service_accounts.add(
             construct_id,
             namespace=account.namespace,
@@ -187,28 +200,41 @@ class ServiceAccountsStack(Stack):
 
     def _define_outputs(self) -> None:
         accounts = self.service_accounts.accounts
-        for key, account in list(accounts.items())[:_OUTPUTS_AT_MOST]:
-            CfnOutput(
-                self, f"RoleArn{_words(key)}", value=account.role_arn, description=f"Role of {key}"
+        values = {
+            f"HelmValues{_words(key)}": (
+                self.to_json_string(account.helm_values),
+                f"Values of the chart that makes {key}",
             )
-            if account.ownership is Ownership.HELM:
-                CfnOutput(
-                    self,
-                    f"HelmValues{_words(key)}",
-                    value=self.to_json_string(account.helm_values),
-                    description=f"Values of the chart that makes {key}",
-                )
+            for key, account in accounts.items()
+            if account.ownership is Ownership.HELM
+        }
+        arns = {
+            f"RoleArn{_words(key)}": (account.role_arn, f"Role of {key}")
+            for key, account in accounts.items()
+        }
+        for name, (value, description) in islice({**values, **arns}.items(), OUTPUTS):
+            CfnOutput(self, name, value=value, description=description)
 
 
 def service_account_parts(settings: Environment) -> int:
     """Return how many stacks the accounts are spread over: what the file says, or a power of two.
 
     An account's stack follows from its name and this number alone, so that no neighbour moves it.
+
+    Raises:
+        InvalidInput: the number in the file is too small for CloudFormation's limits.
     """
-    if settings.service_account_stacks is not None:
-        return settings.service_account_stacks
-    parts = 1
-    while max(_sizes(settings, parts)) > ACCOUNTS_A_STACK:
+    given = settings.service_account_stacks
+    parts = given or 1
+    while (fullest := _fullest(settings, parts)) > 1:
+        if given is not None:
+            refuse(
+                [
+                    f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} accounts,"
+                    f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of"
+                    f" template a stack, got {given}, which fills one to {fullest:.0%}; raise it"
+                ]
+            )
         parts *= 2
     return parts
 
@@ -220,11 +246,42 @@ def part_of(account: ServiceAccountSettings, parts: int) -> int:
     return int.from_bytes(digest[8:16]) % parts
 
 
-def _sizes(settings: Environment, parts: int) -> list[int]:
-    sizes = [0] * parts
+def part_before(part: int) -> int | None:
+    """Return the part that an account of *part* was in when there were fewer: less its top bit.
+
+    It must be deployed first, so that an account is removed there before it is made here.
+    """
+    return part - (1 << (part.bit_length() - 1)) if part else None
+
+
+def _fullest(settings: Environment, parts: int) -> float:
+    """Return how full the fullest stack would be, of whichever limit it meets first."""
+    tags = sum(_TAG_BYTES + len(key) + len(value) for key, value in all_tags(settings).items())
+    loads = [[0.0, 0.0, 0.0] for _ in range(parts)]
     for account in settings.service_accounts:
-        sizes[part_of(account, parts)] += 1
-    return sizes
+        load = loads[part_of(account, parts)]
+        load[0] += 1 / ACCOUNTS_A_STACK
+        load[1] += (account.ownership == "HELM") / CHARTS_A_STACK
+        load[2] += (_template_bytes(account) + tags) / TEMPLATE_BYTES
+    return max(limit for load in loads for limit in load)
+
+
+# Of the templates that the CLI deploys, metadata included.
+_ROLE_BYTES = 1_600
+_NAMED_TIMES = 4
+_TAG_BYTES = 45
+_DEPTH = 5
+
+
+def _template_bytes(account: ServiceAccountSettings) -> int:
+    """Return about how much *account* adds to a template, which CloudFormation wants below 1 MB."""
+    permissions = json.dumps([_inline(account), account.managed_policies], indent=1)
+    return (
+        _ROLE_BYTES
+        + _NAMED_TIMES * len(str(account.identity))
+        + len(permissions)
+        + _DEPTH * permissions.count("\n")
+    )
 
 
 def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:

@@ -48,6 +48,9 @@ invocation of at most 256 KiB, so that a batch of half that size can be created 
 See: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
 
+ACCOUNT_BYTES = BATCH_BYTES // 4
+"""Bytes of what is special about one account: several must fit into a batch."""
+
 _ROLE_ARN_CHARACTERS = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
 
 FUNCTION_TIMEOUT = Duration.minutes(15)
@@ -292,6 +295,7 @@ class IrsaServiceAccounts(Construct):
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
             *_restart_faults(restart, ownership),
+            *_size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
             *([] if role_arn is None else arn_faults(role_arn, "role", of="role_arn")),
         ]
         if identity is not None and str(identity) in self._accounts:
@@ -551,6 +555,15 @@ def _helm_values(
     for key in reversed(path.split(".")):
         values = {key: values}
     return values
+
+
+def _size_faults(**special: object) -> Iterator[str]:
+    size = document_characters(special)
+    if size > ACCOUNT_BYTES:
+        yield (
+            f"labels, annotations and restart must be at most {ACCOUNT_BYTES} bytes together, got"
+            f" {size}; put large texts into a ConfigMap"
+        )
 
 
 def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[str]:

@@ -44,13 +44,18 @@ def ours(stack: Stack, accounts: int) -> None:
     _ours(stack, accounts, inline=True)
 
 
+def ours_chosen(stack: Stack, accounts: int) -> None:
+    """Likewise, but IAM chooses the provider's thumbprint, as in stock."""
+    _ours(stack, accounts, inline=True, computed=False)
+
+
 def ours_granted(stack: Stack, accounts: int) -> None:
     """Likewise, but each account's statement is a grant, in a policy of its own as in stock."""
     _ours(stack, accounts, inline=False)
 
 
-def _ours(stack: Stack, accounts: int, *, inline: bool) -> None:
-    from irsa_stack import EksOidcProvider, IrsaServiceAccounts
+def _ours(stack: Stack, accounts: int, *, inline: bool, computed: bool = True) -> None:
+    from irsa_stack import EksOidcProvider, IrsaServiceAccounts, Thumbprints
 
     cluster = _cluster_v2(stack)
     service_accounts = IrsaServiceAccounts(
@@ -58,7 +63,10 @@ def _ours(stack: Stack, accounts: int, *, inline: bool) -> None:
         "ServiceAccounts",
         cluster=cluster,
         oidc_provider=EksOidcProvider(
-            stack, "OidcProvider", issuer_url=cluster.cluster_open_id_connect_issuer_url
+            stack,
+            "OidcProvider",
+            issuer_url=cluster.cluster_open_id_connect_issuer_url,
+            thumbprints=Thumbprints.computed() if computed else Thumbprints.chosen_by_iam(),
         ),
         kubernetes_version=KUBERNETES_VERSION,
     )
@@ -202,7 +210,8 @@ def _statement(name: str) -> Any:  # noqa: ANN401 (likewise)
 
 
 DESIGNS: Mapping[str, Callable[[Stack, int], None]] = {
-    design.__name__: design for design in (ours, ours_granted, stock_v2, stock_v2_bare, stock_v1)
+    design.__name__: design
+    for design in (ours, ours_chosen, ours_granted, stock_v2, stock_v2_bare, stock_v1)
 }
 
 

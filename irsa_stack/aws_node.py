@@ -15,7 +15,7 @@ from irsa_stack.identity import ServiceAccountIdentity
 from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.role import IrsaRole
 from irsa_stack.service_accounts import (
-    FUNCTION_TIMEOUT,
+    FUNCTION_SECONDS,
     SERVICE_TIMEOUT,
     IrsaServiceAccounts,
     define_access_entry,
@@ -134,9 +134,9 @@ class AwsNodeRebinding(Construct):
             "Function",
             handler="aws_node.on_event.handle",
             description="Moves aws-node to a role of its own",
-            timeout=FUNCTION_TIMEOUT,
+            timeout=FUNCTION_SECONDS,
             settings=service_accounts.settings,
-            statements=[describe_cluster(cluster.cluster_name)],
+            statements=[describe_cluster(self, cluster.cluster_name)],
             layers=[service_accounts.kubectl_layer],
             architecture=ARCHITECTURE,
             memory_size=512,
@@ -146,7 +146,7 @@ class AwsNodeRebinding(Construct):
             self,
             "Access",
             cluster=cluster,
-            principal_arn=function.role.role_arn,
+            principal_arn=function.role_arn,
             policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
         )
         resource = CustomResource(
@@ -170,7 +170,7 @@ class AwsNodeRebinding(Construct):
         resource.node.add_dependency(access)
         for role in node_roles:
             resource.node.add_dependency(
-                _define_detaching(self, function.role, role, policy_arns, ip_family)
+                _define_detaching(self, function.role_name, role, policy_arns, ip_family)
             )
         self.binding: IConstruct = resource
         """Depend on it to be made after `aws-node` has its role."""
@@ -279,30 +279,38 @@ def _managed_arn(name: str) -> str:
 
 def _define_detaching(
     scope: Construct,
-    grantee: iam.IRole,
+    grantee: str,
     node_role: iam.IRole,
     policy_arns: Sequence[str],
     ip_family: str,
-) -> iam.Policy:
+) -> iam.CfnPolicy:
     """Let the function move these policies on this role, and nothing else.
 
     A resource of its own for each role: a node role that is no longer handed in must get its policy
     back, and CloudFormation removes what a template dropped only after all updates.
     """
-    return iam.Policy(
+    name = f"Detaching{node_role.node.addr[-8:]}{ip_family.capitalize()}"
+    return iam.CfnPolicy(
         scope,
-        f"Detaching{node_role.node.addr[-8:]}{ip_family.capitalize()}",
+        name,
+        policy_name=name,
         roles=[grantee],
-        statements=[
-            iam.PolicyStatement(
-                actions=["iam:ListAttachedRolePolicies"], resources=[node_role.role_arn]
-            ),
-            iam.PolicyStatement(
-                actions=["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-                resources=[node_role.role_arn],
-                conditions={"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
-            ),
-        ],
+        policy_document={
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "iam:ListAttachedRolePolicies",
+                    "Resource": node_role.role_arn,
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+                    "Resource": node_role.role_arn,
+                    "Condition": {"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
+                },
+            ],
+        },
     )
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.aws_s3_assets import Asset
@@ -14,6 +14,9 @@ from constructs import Construct
 
 from irsa_stack.faults import refuse
 from irsa_stack.handler_code import files_of_others, handler_code_path
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
 
 RUNTIME_NAME = "python3.14"
 
@@ -31,7 +34,7 @@ class FunctionSettings:
     """
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH
-    encryption_key: kms.IKey | None = None
+    encryption_key: "kms.IKey | None" = None
     permissions_boundary: iam.IManagedPolicy | None = None
     role_path: str | None = None
 
@@ -61,11 +64,11 @@ class HandlerFunction(Construct):
     Args:
         handler: module and function below `lambda/`, with dots.
         description: what the function does, for the console.
-        timeout: longest run. CloudFormation's `service_timeout` must be longer.
+        timeout: longest run, seconds. CloudFormation's `service_timeout` must be longer.
         settings: see `FunctionSettings`. Default: its defaults.
-        statements: what the function may do besides logging. Default: nothing.
+        statements: what the function may do besides logging, as IAM has it. Default: nothing.
         layers: layers under `/opt`. Default: none.
-        architecture: `ARM_64` unless a layer holds x86 programs.
+        architecture: `arm64`, or `x86_64` when a layer holds x86 programs. Default: `arm64`.
         memory_size: mebibytes. Default: 256.
         environment: variables of the function. Default: none.
         network: where it runs. Default: outside any VPC.
@@ -83,11 +86,11 @@ class HandlerFunction(Construct):
         *,
         handler: str,
         description: str,
-        timeout: Duration,
+        timeout: int,
         settings: FunctionSettings | None = None,
-        statements: Sequence[iam.PolicyStatement] = (),
+        statements: Sequence[Mapping[str, Any]] = (),
         layers: Sequence[lambda_.ILayerVersion] = (),
-        architecture: lambda_.Architecture | None = None,
+        architecture: str = "arm64",
         memory_size: int = 256,
         environment: Mapping[str, str] | None = None,
         network: FunctionNetwork | None = None,
@@ -103,26 +106,21 @@ class HandlerFunction(Construct):
             encryption_key=settings.encryption_key,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        self.role: iam.IRole = role or iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=description,
-            path=settings.role_path,
-            permissions_boundary=settings.permissions_boundary,
-            inline_policies={
-                "Handler": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(
-                            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                            resources=[log_group.log_group_arn],
-                        ),
-                        *_network_statements(network),
-                        *statements,
-                    ]
-                )
-            },
-        )
+        self.role_arn: str
+        """ARN of the role that the function runs as."""
+        self.role_name: str
+        """Name of that role."""
+        if role is None:
+            statements = [
+                _logging(log_group.log_group_arn),
+                *_network_statements(network),
+                *statements,
+            ]
+            own_role = _define_role(self, description, statements, settings)
+            self.role_arn, self.role_name = own_role.attr_arn, own_role.ref
+        else:
+            log_group.grant_write(role)
+            self.role_arn, self.role_name = role.role_arn, role.role_name
         code = Asset(self, "Code", path=str(handler_code_path()), exclude=files_of_others(handler))
         # Not `lambda_.Function`: for its many features it alone costs 65 ms a synth.
         function = lambda_.CfnFunction(
@@ -130,24 +128,55 @@ class HandlerFunction(Construct):
             "Function",
             description=description,
             runtime=RUNTIME_NAME,
-            architectures=[(architecture or lambda_.Architecture.ARM_64).name],
+            architectures=[architecture],
             code={"s3Bucket": code.s3_bucket_name, "s3Key": code.s3_object_key},
             handler=handler,
-            role=self.role.role_arn,
+            role=self.role_arn,
             logging_config={"logGroup": log_group.log_group_name},
-            timeout=timeout.to_seconds(),
+            timeout=timeout,
             memory_size=memory_size,
             layers=[layer.layer_version_arn for layer in layers] or None,
             environment={"variables": dict(environment)} if environment else None,
             kms_key_arn=settings.encryption_key and settings.encryption_key.key_arn,
         )
-        function.node.add_dependency(self.role)
+        if role is not None:
+            function.node.add_dependency(role)
         if network is not None:
             _place(function, network)
-        if role is not None:
-            log_group.grant_write(role)
         self.service_token: str = function.attr_arn
         """For `ServiceToken` of a custom resource."""
+
+
+def _define_role(
+    scope: Construct,
+    description: str,
+    statements: Sequence[Mapping[str, Any]],
+    settings: FunctionSettings,
+) -> iam.CfnRole:
+    boundary = settings.permissions_boundary
+    return iam.CfnRole(
+        scope,
+        "Role",
+        assume_role_policy_document={
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        },
+        description=description,
+        path=settings.role_path,
+        permissions_boundary=boundary and boundary.managed_policy_arn,
+        policies=[
+            {
+                "policyName": "Handler",
+                "policyDocument": {"Version": "2012-10-17", "Statement": list(statements)},
+            }
+        ],
+    )
 
 
 def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
@@ -175,7 +204,7 @@ def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
     function.node.add_dependency(selected.internet_connectivity_established)
 
 
-def _network_statements(network: FunctionNetwork | None) -> list[iam.PolicyStatement]:
+def _network_statements(network: FunctionNetwork | None) -> list[dict[str, Any]]:
     """What Lambda asks of the role of a function in a VPC; EC2 offers no resource level for it.
 
     See: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
@@ -183,8 +212,9 @@ def _network_statements(network: FunctionNetwork | None) -> list[iam.PolicyState
     if network is None:
         return []
     return [
-        iam.PolicyStatement(
-            actions=[
+        {
+            "Effect": "Allow",
+            "Action": [
                 "ec2:AssignPrivateIpAddresses",
                 "ec2:CreateNetworkInterface",
                 "ec2:DeleteNetworkInterface",
@@ -192,9 +222,15 @@ def _network_statements(network: FunctionNetwork | None) -> list[iam.PolicyState
                 "ec2:DescribeSubnets",
                 "ec2:UnassignPrivateIpAddresses",
             ],
-            resources=["*"],
-            conditions={
-                "StringEquals": {"aws:RequestedRegion": Aws.REGION},
-            },
-        )
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": Aws.REGION}},
+        }
     ]
+
+
+def _logging(log_group_arn: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": log_group_arn,
+    }

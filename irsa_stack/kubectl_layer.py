@@ -10,7 +10,7 @@ from constructs import Construct
 from irsa_stack.faults import refuse
 from irsa_stack.kubernetes_version import layer_minor, version_faults
 
-ARCHITECTURE = lambda_.Architecture.X86_64
+ARCHITECTURE = "x86_64"
 """The packages hold x86-64 programs only, so a function that runs them cannot be arm64."""
 
 

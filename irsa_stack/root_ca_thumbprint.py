@@ -14,7 +14,7 @@ from irsa_stack.issuer import issuer_url_faults
 from irsa_stack.thumbprints import thumbprints_faults
 
 _FUNCTION_ID = "RootCaThumbprintFunction"
-_FUNCTION_TIMEOUT = Duration.seconds(60)
+_FUNCTION_SECONDS = 60
 _SERVICE_TIMEOUT = Duration.seconds(180)
 
 
@@ -89,7 +89,7 @@ class RootCaThumbprint(Construct):
         if allow_private:
             properties["AllowPrivate"] = "true"
 
-        resource = CustomResource(
+        self._resource = CustomResource(
             self,
             "Resource",
             resource_type="Custom::RootCaThumbprint",
@@ -97,14 +97,26 @@ class RootCaThumbprint(Construct):
             service_timeout=_SERVICE_TIMEOUT,
             properties=properties,
         )
-        self.thumbprints: list[str] = Fn.split(",", resource.get_att_string("Thumbprints"))
+
+    @property
+    def thumbprints(self) -> list[str]:
         """SHA-1 of the certificates, 40 hexadecimal characters each (a list known at deploy)."""
-        self.certificate_subject: str = resource.get_att_string("CertificateSubject")
-        """Subject of the top certificate that the issuer presents."""
-        self.not_after: str = resource.get_att_string("NotAfter")
-        """When that certificate expires, ISO 8601."""
-        self.warnings: str = resource.get_att_string("Warnings")
-        """What the function found odd in the chain; empty if nothing."""
+        return Fn.split(",", self._resource.get_att_string("Thumbprints"))
+
+    @property
+    def certificate_subject(self) -> str:
+        """Subject of the top certificate that the issuer presents (known at deploy)."""
+        return self._resource.get_att_string("CertificateSubject")
+
+    @property
+    def not_after(self) -> str:
+        """When that certificate expires, ISO 8601 (known at deploy)."""
+        return self._resource.get_att_string("NotAfter")
+
+    @property
+    def warnings(self) -> str:
+        """What the function found odd in the chain; empty if nothing (known at deploy)."""
+        return self._resource.get_att_string("Warnings")
 
 
 def _service_token(scope: Construct, settings: FunctionSettings | None) -> str:
@@ -118,6 +130,6 @@ def _service_token(scope: Construct, settings: FunctionSettings | None) -> str:
         _FUNCTION_ID,
         handler="root_ca_thumbprint.on_event.handle",
         description="Computes the root-CA thumbprint of an OIDC issuer",
-        timeout=_FUNCTION_TIMEOUT,
+        timeout=_FUNCTION_SECONDS,
         settings=settings,
     ).service_token

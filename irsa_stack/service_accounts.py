@@ -14,6 +14,7 @@ from aws_cdk import (
     Duration,
     IStableAnyProducer,
     Lazy,
+    Stack,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -53,7 +54,7 @@ ACCOUNT_BYTES = BATCH_BYTES // 4
 
 _ROLE_ARN_CHARACTERS = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
 
-FUNCTION_TIMEOUT = Duration.minutes(15)
+FUNCTION_SECONDS = 900
 SERVICE_TIMEOUT = Duration.minutes(20)
 
 
@@ -206,6 +207,7 @@ class IrsaServiceAccounts(Construct):
         self._entries: dict[str, _Entry] = {}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
+        self._access: list[TaggableResource] = []
         self._batches: list[CustomResource] = []
         self._batch_bytes: list[int] = []
         self._bindings = Construct(self, "Bindings")
@@ -410,10 +412,8 @@ class IrsaServiceAccounts(Construct):
         # An account that moves to a new batch is taken over there before the old batch lets go.
         if self._batches:
             self._batches[-1].node.add_dependency(batch)
-        if self._handler_role is None:
-            batch.node.add_dependency(self.node.find_child("Access"))
         # A pod must not find its role before the role has its permissions.
-        batch.node.add_dependency(self._grants)
+        batch.node.add_dependency(self._grants, *self._access)
         self._batches.append(batch)
 
     def _batch(self, position: int) -> dict[str, Any]:
@@ -430,9 +430,9 @@ class IrsaServiceAccounts(Construct):
             "Binder",
             handler="service_accounts.on_event.handle",
             description="Binds service accounts to their roles",
-            timeout=FUNCTION_TIMEOUT,
+            timeout=FUNCTION_SECONDS,
             settings=self.settings,
-            statements=[describe_cluster(self.cluster.cluster_name)],
+            statements=[describe_cluster(self, self.cluster.cluster_name)],
             layers=[self.kubectl_layer],
             architecture=ARCHITECTURE,
             memory_size=512,
@@ -440,11 +440,11 @@ class IrsaServiceAccounts(Construct):
             role=self._handler_role,
         )
         if self._handler_role is None:
-            define_access_entry(
+            entry = define_access_entry(
                 self,
                 "Access",
                 cluster=self.cluster,
-                principal_arn=function.role.role_arn,
+                principal_arn=function.role_arn,
                 policies=Lazy.any(
                     _Produced(
                         lambda: access_policies(
@@ -453,6 +453,7 @@ class IrsaServiceAccounts(Construct):
                     )
                 ),
             )
+            self._access.append(entry)
         return function
 
 
@@ -518,12 +519,10 @@ def define_access_entry(
     )
 
 
-def describe_cluster(cluster_name: str) -> iam.PolicyStatement:
+def describe_cluster(scope: Construct, cluster_name: str) -> dict[str, Any]:
     """Let the function see whether a cluster that does not answer is gone."""
-    return iam.PolicyStatement(
-        actions=["eks:DescribeCluster"],
-        resources=[f"arn:{Aws.PARTITION}:eks:{Aws.REGION}:{Aws.ACCOUNT_ID}:cluster/{cluster_name}"],
-    )
+    arn = Stack.of(scope).format_arn(service="eks", resource="cluster", resource_name=cluster_name)
+    return {"Effect": "Allow", "Action": "eks:DescribeCluster", "Resource": arn}
 
 
 def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, str]:

@@ -1,5 +1,5 @@
 import pytest
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -21,7 +21,7 @@ def define(stack, **more):
         "Function",
         handler="service_accounts.on_event.handle",
         description="Binds",
-        timeout=Duration.minutes(15),
+        timeout=900,
         **more,
     )
 
@@ -78,10 +78,18 @@ def test_environment_and_logs_are_encrypted_with_the_key_of_the_settings(stack):
     assert only(stack, "AWS::Logs::LogGroup")["Properties"]["KmsKeyId"] == key.key_arn
 
 
-def test_is_made_after_its_role(stack):
+def test_runs_as_its_own_role(stack):
     define(stack)
     [role] = Template.from_stack(stack).find_resources("AWS::IAM::Role")
-    assert only(stack, "AWS::Lambda::Function")["DependsOn"] == [role]
+    function = only(stack, "AWS::Lambda::Function")
+    assert function["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+
+
+def test_is_made_after_a_role_handed_in_may_write_logs(stack):
+    role = iam.Role(stack, "Own", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    define(stack, role=role)
+    [policy] = Template.from_stack(stack).find_resources("AWS::IAM::Policy")
+    assert policy in only(stack, "AWS::Lambda::Function")["DependsOn"]
 
 
 def statements(stack):

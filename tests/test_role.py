@@ -1,3 +1,4 @@
+import graphlib
 import json
 
 import jsii
@@ -14,6 +15,7 @@ from aws_cdk import (
     aws_iam,
     aws_kms,
     aws_s3,
+    aws_secretsmanager,
 )
 
 from irsa_stack import EksOidcProvider, InvalidInput, IrsaRole, Trust
@@ -23,6 +25,12 @@ from tests.support.trust_resolver import COMMERCIAL, Deployment
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 OTHER_ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/FEDCBA98765432100123456789ABCDEF"
+READ = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::payments/*"}
+    ],
+}
 URLS = {
     "literal issuer": lambda _: f"https://{ISSUER}",
     "token issuer": lambda stack: CfnParameter(stack, "Url").value_as_string,
@@ -331,6 +339,46 @@ def test_a_provider_of_another_stack_is_referred_to_across(issuer):
     # No reference may dangle: each resolves in the stack that it stands in.
     for stack, _, resource in deployment.resources("AWS::IAM::Role", "AWS::IAM::Policy"):
         deployment.value(stack, resource["Properties"])
+
+
+def test_no_function_that_linters_do_not_know_stands_inside_a_split():
+    app = app_with_flags()
+    cluster, workload = Stack(app, "Cluster"), Stack(app, "Workload")
+    provider = EksOidcProvider(cluster, "OidcProvider", issuer_url=URLS["token issuer"](cluster))
+    role_for(workload, provider)
+    document = irsa_role(templates_of(app)["Workload"])["AssumeRolePolicyDocument"]
+    [_, variables] = document["Fn::Sub"]
+    [_, source] = variables["Issuer"]["Fn::Select"][1]["Fn::Split"]
+    assert list(source) == ["Fn::ImportValue"]
+
+
+def waits_for(template):
+    """Logical ids that each resource refers to."""
+
+    def references(value):
+        if isinstance(value, list):
+            return {name for item in value for name in references(item)}
+        if not isinstance(value, dict):
+            return set()
+        if "Ref" in value:
+            return {value["Ref"]}
+        if "Fn::GetAtt" in value:
+            return {value["Fn::GetAtt"][0]}
+        return {name for item in value.values() for name in references(item)}
+
+    resources = template["Resources"]
+    return {
+        name: references(body.get("Properties", {})) & resources.keys()
+        for name, body in resources.items()
+    }
+
+
+def test_a_secret_whose_key_names_the_role_makes_no_circle(stack, literal_provider):
+    role = role_for(stack, literal_provider, inline_policies={"Own": READ})
+    key = aws_kms.Key(stack, "Key")
+    secret = aws_secretsmanager.Secret(stack, "Secret", encryption_key=key)
+    secret.grant_read(role)
+    graphlib.TopologicalSorter(waits_for(template_of(stack))).prepare()
 
 
 # Mistakes

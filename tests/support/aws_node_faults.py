@@ -173,7 +173,7 @@ FAULTS = {
         "wait for the rollout",
         f"the rollout must end within 1 s, got .* pod aws-node-.{{5}} on node {SICK_NODE}: Pending",
         RESTARTED,
-        1.0,
+        0.6,
     ),
     "a pod has no role": Fault(
         drop_variables("AWS"),

@@ -63,12 +63,12 @@ def server(
         (node_roles, "SETTLING_SECONDS", 0.0),
         (transaction, "IAM_SETTLE_SECONDS", 0.0),
         (transaction, "APPEARANCE_SECONDS", 0.1),
-        (transaction, "_POLL_SECONDS", 0.01),
+        (transaction, "_POLL_SECONDS", 0.002),
         (transaction, "_SETTLE_SECONDS", 0.2),
         (webhook, "ANSWER_SECONDS", 0.1),
-        (webhook, "_POLL_SECONDS", 0.01),
+        (webhook, "_POLL_SECONDS", 0.002),
         (restart, "WEBHOOK_WATCH_SECONDS", 0.0),
-        (restart, "_POLL_SECONDS", 0.01),
+        (restart, "_POLL_SECONDS", 0.002),
     ):
         monkeypatch.setattr(module, name, seconds)
     monkeypatch.setattr(connection, "KubectlProxy", lambda *_: _kubectl)

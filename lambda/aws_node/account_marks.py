@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aws_node.rebinding import Attachment
+from aws_node.rebinding import Attachment, Rebinding
 from kubernetes_api.shared_keys import (
     conflicts,
     guarded,
@@ -25,7 +25,6 @@ from kubernetes_api.shared_keys import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aws_node.rebinding import Rebinding
     from kubernetes_api.shared_keys import Object
 
 ROLE = "eks.amazonaws.com/role-arn"
@@ -123,6 +122,19 @@ def journal_of(account: Object | None, bound: Rebinding | None) -> frozenset[Att
         )
     except (ValueError, AttributeError, TypeError):
         return bound.attachments if bound else frozenset()
+
+
+def binding_of(account: Object) -> tuple[Owner, Rebinding] | None:
+    """Who bound the account, and what of it the account tells; None when nobody did."""
+    stack_id, _, logical_id = owner_of(account).rpartition("#")
+    role_arn = role_of(account)
+    if not stack_id or not role_arn:
+        return None
+    journal = journal_of(account, None)
+    roles, policies = ({a.role for a in journal}, {a.policy for a in journal})
+    return Owner(stack_id, logical_id), Rebinding(
+        role_arn, tuple(sorted(roles)), tuple(sorted(policies))
+    )
 
 
 def marks_of(wanted: Rebinding, owner: Owner, journal: Iterable[Attachment]) -> dict[str, str]:

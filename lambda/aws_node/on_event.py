@@ -1,8 +1,9 @@
 """The custom resource of `aws-node`'s role: dispatches CloudFormation's events.
 
 One event is one transaction. When a step fails, those before it are undone by the same steps that
-a later event would take: a failed Create is released, a failed Update bound as before. So what a
-killed function leaves behind is put right by CloudFormation's rollback.
+a later event would take: a failed Create is released, or what it took over from another resource is
+bound as before; a failed Update too. So what a killed function leaves behind is put right by
+CloudFormation's rollback.
 """
 
 from __future__ import annotations
@@ -82,10 +83,7 @@ def _undone(transaction: Transaction, wanted: Rebinding, previous: Rebinding | N
         return "nothing had been changed"
     log("undoing")
     try:
-        if previous is None:
-            transaction.release(wanted, surely_bound=False)
-        else:
-            transaction.bind(previous, wanted)
+        transaction.undo(wanted, previous)
     except Failure as problem:
         return f"undoing what was done before stopped at: {problem}"
     return "everything done before was undone"

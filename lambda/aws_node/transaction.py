@@ -17,6 +17,7 @@ from aws_node.account_marks import (
     ACCOUNT,
     Owner,
     application,
+    binding_of,
     is_foreign,
     is_written,
     journal_of,
@@ -86,6 +87,7 @@ class Transaction:
         self._api = api
         self._owner = owner
         self._node_roles = NodeRoles(lambda: api.deadline)
+        self._taken_from: tuple[Owner, Rebinding] | None = None
         self.writes = 0
 
     def bind(self, wanted: Rebinding, previous: Rebinding | None) -> Outcome:
@@ -100,6 +102,8 @@ class Transaction:
         """
         with _step("find aws-node"):
             account, daemon_set = self._awaited_objects()
+        if self._owner.yields(account):
+            self._taken_from = binding_of(account)
         with _step("read the policies of the node roles"):
             attached = self._attached(wanted, previous)
         journal = journal_of(account, previous)
@@ -134,6 +138,25 @@ class Transaction:
         with _step("detach the policies from the node roles"):
             self._detach(kept if due else attached)
         return self._outcome(daemon_set, wanted.role_arn, kept)
+
+    def undo(self, failed: Rebinding, previous: Rebinding | None) -> None:
+        """Undo a binding that failed: go back to what was bound before, by us or by another.
+
+        Args:
+            failed: What was asked for.
+            previous: What was bound before by this resource, None when nothing was.
+
+        Raises:
+            Failure: A step of that fails.
+        """
+        if self._taken_from:
+            # The resource that we took over from is told nothing of it, and so stays bound.
+            owner, bound = self._taken_from
+            Transaction(self._api, owner).bind(bound, failed)
+        elif previous:
+            self.bind(previous, failed)
+        else:
+            self.release(failed, surely_bound=False)
 
     def release(self, bound: Rebinding, *, surely_bound: bool) -> None:
         """Give the policies back, and only then take the role off `aws-node`.

@@ -50,10 +50,16 @@ class AwsNode:
     def install(self) -> None:
         """Make the account and the DaemonSet as EKS does in a new cluster."""
         labels = {"k8s-app": "aws-node"}
-        account = {"metadata": {"name": "aws-node", "labels": {"app.kubernetes.io/name": "cni"}}}
+        account = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "aws-node", "labels": {"app.kubernetes.io/name": "cni"}},
+        }
         path = ACCOUNT.removesuffix("/aws-node")
         self.cluster.admin.request("POST", path, account, query={"fieldManager": "eks"})
         daemon_set = {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
             "metadata": {"name": "aws-node", "labels": labels},
             "spec": {
                 "selector": {"matchLabels": labels},

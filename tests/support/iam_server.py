@@ -43,6 +43,9 @@ class IamServer:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            # As in the small API server: headers and body are two writes.
+            disable_nagle_algorithm = True
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 status, answer = outer._answer(dict(urllib.parse.parse_qsl(body)))

@@ -1,5 +1,92 @@
-"""The API server of these tests."""
+"""`aws-node` on a small cluster, its nodes' roles in a small IAM, and little patience."""
 
-from tests.support.functions import server
+from __future__ import annotations
 
-__all__ = ["server"]
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aws_node import node_roles, transaction, webhook
+from custom_resource import Deadline
+from kubernetes_api import connection, restart
+from kubernetes_api.kubectl_proxy import KubectlProxy
+from tests.support.aws_node import CNI_POLICY, WORKER_POLICY
+from tests.support.iam_server import IamServer
+from tests.support.kubectl import layer_kubectl
+from tests.support.small_cluster import SmallAwsNode, SmallCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamServer]:
+    roles = {"nodes": [WORKER_POLICY, CNI_POLICY], "spot": [CNI_POLICY]}
+    with IamServer(roles) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+class KeptKubectl(KubectlProxy):
+    """One kubectl for many tests: to start it takes longer than all that is asked of it."""
+
+    def close(self) -> None:
+        """Keep it."""
+
+    def stop(self) -> None:
+        super().close()
+
+
+@pytest.fixture(scope="session")
+def _small_cluster() -> Iterator[SmallCluster]:
+    with SmallCluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _kubectl(_small_cluster: SmallCluster) -> Iterator[KeptKubectl]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECTL", str(layer_kubectl()))
+        cluster = connection.Cluster.from_properties({"Cluster": _small_cluster.connection})
+        kubectl = KeptKubectl(cluster, "token", Deadline(20))
+        yield kubectl
+        kubectl.stop()
+
+
+@pytest.fixture
+def server(
+    _small_cluster: SmallCluster, _kubectl: KeptKubectl, monkeypatch: pytest.MonkeyPatch
+) -> SmallCluster:
+    """An API server that the function reaches, with little patience."""
+    for module, name, seconds in (
+        (node_roles, "SETTLING_SECONDS", 0.0),
+        (transaction, "IAM_SETTLE_SECONDS", 0.0),
+        (transaction, "APPEARANCE_SECONDS", 0.1),
+        (transaction, "_POLL_SECONDS", 0.002),
+        (transaction, "_SETTLE_SECONDS", 0.2),
+        (webhook, "ANSWER_SECONDS", 0.1),
+        (webhook, "_POLL_SECONDS", 0.002),
+        (restart, "WEBHOOK_WATCH_SECONDS", 0.0),
+        (restart, "_POLL_SECONDS", 0.002),
+    ):
+        monkeypatch.setattr(module, name, seconds)
+    monkeypatch.setattr(connection, "KubectlProxy", lambda *_: _kubectl)
+    monkeypatch.setattr(connection, "eks_token", lambda _: "token")
+    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5.0, 0.2, 0.2))
+    _small_cluster.reset()
+    return _small_cluster
+
+
+@pytest.fixture
+def aws_node(server: SmallCluster, iam: IamServer) -> SmallAwsNode:
+    """`aws-node` on two nodes, without a role."""
+    return SmallAwsNode.on(server, iam)
+
+
+@pytest.fixture
+def api(aws_node: SmallAwsNode) -> Iterator[connection.Api]:
+    """The function's connection."""
+    cluster = connection.Cluster.from_properties({"Cluster": aws_node.cluster.connection})
+    with connection.Api(cluster, Deadline(20)) as connected:
+        yield connected

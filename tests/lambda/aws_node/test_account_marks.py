@@ -13,6 +13,7 @@ from aws_node.account_marks import (
     ROLE,
     Owner,
     application,
+    binding_of,
     is_foreign,
     is_written,
     journal_of,
@@ -134,6 +135,20 @@ def test_a_journal_that_is_lost_counts_everything_that_was_bound(journal: str) -
 
 def test_without_an_account_everything_that_was_bound_counts() -> None:
     assert journal_of(None, WANTED) == {Attachment("nodes", POLICY)}
+
+
+def test_the_account_tells_who_bound_it_and_how() -> None:
+    marks = marks_of(WANTED, ME, WANTED.attachments)
+    found = account(role=marks[ROLE], owner=marks[OWNER], journal=marks[JOURNAL])
+
+    assert binding_of(found) == (ME, WANTED)
+
+
+@pytest.mark.parametrize(
+    "marks", [{}, {"role": ONE}, {"owner": ME.mark}, {"owner": "", "role": ONE}]
+)
+def test_an_account_without_owner_or_role_is_bound_by_nobody(marks: dict[str, str]) -> None:
+    assert binding_of(account(**marks)) is None
 
 
 def test_what_is_written_is_not_written_again() -> None:

@@ -2,74 +2,120 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import Stack, assertions
-from aws_cdk import aws_iam as iam
+from aws_cdk import Duration, Stack, Tags, aws_iam
 
-from irsa_stack import (
-    AwsNodeAddon,
-    AwsNodeRebinding,
-    ClusterConnection,
-    EksOidcProvider,
-    IrsaServiceAccounts,
-)
-from irsa_stack.faults import InvalidInput
+from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput
+from tests.support.clusters import service_accounts
+from tests.support.templates import app_with_flags, template_of
+from tests.support.trust_resolver import COMMERCIAL, Deployment
 
-ISSUER = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
-CNI = {
-    "Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::aws:policy/AmazonEKS_CNI_Policy"]]
-}
+if TYPE_CHECKING:
+    from irsa_stack import IrsaServiceAccounts
+
+CNI = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
+DOCUMENT = {"Version": "2012-10-17", "Statement": []}
 
 
-def accounts_of(stack: Stack) -> IrsaServiceAccounts:
-    return IrsaServiceAccounts(
-        stack,
-        "ServiceAccounts",
-        cluster=ClusterConnection.from_attributes(
-            cluster_name="payments-prod",
-            endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
-            certificate_authority_data="LS0tLS1CRUdJTi...",
-        ),
-        oidc_provider=EksOidcProvider.from_issuer_url(stack, "OidcProvider", ISSUER),
-        kubernetes_version="1.36",
-    )
+@pytest.fixture
+def stack() -> Stack:
+    return Stack(app_with_flags(), "Stack")
 
 
-def resources(*node_roles: str) -> dict[str, Any]:
-    stack = Stack()
-    AwsNodeRebinding(
-        stack,
-        "AwsNode",
-        service_accounts=accounts_of(stack),
-        node_roles=[iam.Role.from_role_name(stack, name, name) for name in node_roles],
-    )
-    found: dict[str, Any] = assertions.Template.from_stack(stack).to_json()["Resources"]
-    return found
+@pytest.fixture
+def accounts(stack: Stack) -> IrsaServiceAccounts:
+    return service_accounts(stack)
 
 
-@pytest.fixture(scope="module")
-def two_roles() -> dict[str, Any]:
-    return resources("nodes", "spot")
+def rebind(
+    stack: Stack, accounts: IrsaServiceAccounts, *node_roles: str, **kwargs: Any
+) -> AwsNodeRebinding:
+    roles = [aws_iam.Role.from_role_name(stack, name, name) for name in node_roles]
+    return AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts, node_roles=roles, **kwargs)
 
 
-def of_type(found: dict[str, Any], kind: str) -> dict[str, Any]:
-    return {name: r for name, r in found.items() if r["Type"] == kind}
-
-
-def moving(found: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The policies that let the function move policies, by logical id."""
+def of_type(stack: Stack, resource_type: str, containing: str = "") -> dict[str, dict[str, Any]]:
+    """Resources as CloudFormation resolves them, by logical id."""
+    found = Deployment({"Stack": template_of(stack)}, COMMERCIAL)
     return {
-        name: policy["Properties"]["PolicyDocument"]["Statement"]
-        for name, policy in of_type(found, "AWS::IAM::Policy").items()
-        if "AttachRolePolicy" in str(policy)
+        name: {**body, "Properties": found.value("Stack", body["Properties"])}
+        for _, name, body in found.resources(resource_type)
+        if containing in json.dumps(body)
     }
 
 
-def test_the_function_may_move_this_policy_on_this_role_and_nothing_else(
-    two_roles: dict[str, Any],
+def properties(stack: Stack, resource_type: str, containing: str = "") -> dict[str, Any]:
+    [resource] = of_type(stack, resource_type, containing).values()
+    found: dict[str, Any] = resource["Properties"]
+    return found
+
+
+def rebinding_of(*node_roles: str) -> Stack:
+    made = Stack(app_with_flags(), "Stack")
+    rebind(made, service_accounts(made), *node_roles)
+    return made
+
+
+@pytest.fixture(scope="module")
+def two_roles() -> Stack:
+    return rebinding_of("nodes", "spot")
+
+
+def moving(stack: Stack) -> dict[str, list[dict[str, Any]]]:
+    """The policies that let the function move policies, by logical id."""
+    return {
+        name: policy["Properties"]["PolicyDocument"]["Statement"]
+        for name, policy in of_type(stack, "AWS::IAM::Policy", "AttachRolePolicy").items()
+    }
+
+
+def test_the_role_of_aws_node_has_the_cni_policy(
+    stack: Stack, accounts: IrsaServiceAccounts
 ) -> None:
+    rebind(stack, accounts)
+
+    assert properties(stack, "AWS::IAM::Role", "WebIdentity")["ManagedPolicyArns"] == [CNI]
+
+
+def test_a_document_of_ones_own_takes_the_policys_place(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    rebind(stack, accounts, ip_family="ipv6", cni_policy=DOCUMENT)
+
+    role = properties(stack, "AWS::IAM::Role", "WebIdentity")
+    assert "ManagedPolicyArns" not in role
+    assert [policy["PolicyName"] for policy in role["Policies"]] == ["Cni"]
+
+
+def test_the_transaction_is_one_custom_resource(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    rebind(stack, accounts, "payments-nodes")
+
+    found = properties(stack, "Custom::AwsNodeRebinding")
+    assert found["Cluster"]["Name"] == "payments-prod"
+    assert found["NodeRoleNames"] == ["payments-nodes"]
+    assert found["PolicyArns"] == [CNI]
+    assert found["RolloutTimeoutSeconds"] == "780"
+
+
+def test_a_rollout_may_be_given_less_time(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    rebind(stack, accounts, rollout_timeout=Duration.minutes(2))
+
+    assert properties(stack, "Custom::AwsNodeRebinding")["RolloutTimeoutSeconds"] == "120"
+
+
+def test_the_function_enters_kube_system_only(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    rebind(stack, accounts)
+
+    [policy] = properties(stack, "AWS::EKS::AccessEntry")["AccessPolicies"]
+    assert policy["AccessScope"] == {"Type": "namespace", "Namespaces": ["kube-system"]}
+
+
+def test_the_function_may_move_this_policy_on_this_role_and_nothing_else(two_roles: Stack) -> None:
     statements = list(moving(two_roles).values())
 
     assert len(statements) == 2
@@ -78,49 +124,119 @@ def test_the_function_may_move_this_policy_on_this_role_and_nothing_else(
         assert changing["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
         assert changing["Condition"] == {"ArnEquals": {"iam:PolicyARN": [CNI]}}
         for statement in (listing, changing):
-            assert statement["Resource"]["Fn::Join"][1][-1] == f":role/{name}"
+            assert statement["Resource"].endswith(f":role/{name}")
 
 
 def test_a_node_role_that_leaves_takes_a_resource_with_it_and_changes_no_other(
-    two_roles: dict[str, Any],
+    two_roles: Stack,
 ) -> None:
     # CloudFormation deletes it after the update that gives the policy back.
-    one = moving(resources("nodes"))
+    one = moving(rebinding_of("nodes"))
 
     assert one.items() < moving(two_roles).items()
 
 
-def test_the_rebinding_comes_after_its_permissions_and_its_access(
-    two_roles: dict[str, Any],
+def test_a_new_cluster_needs_no_right_on_any_node_role(
+    stack: Stack, accounts: IrsaServiceAccounts
 ) -> None:
-    (rebinding,) = of_type(two_roles, "Custom::AwsNodeRebinding").values()
-    (access,) = of_type(two_roles, "AWS::EKS::AccessEntry")
+    rebind(stack, accounts)
+
+    assert moving(stack) == {}
+
+
+def test_the_rebinding_comes_after_its_permissions_and_its_access(two_roles: Stack) -> None:
+    [rebinding] = of_type(two_roles, "Custom::AwsNodeRebinding").values()
+    [access] = of_type(two_roles, "AWS::EKS::AccessEntry")
 
     assert {access, *moving(two_roles)} <= set(rebinding["DependsOn"])
 
 
-def test_the_function_may_ask_whether_the_cluster_is_gone(two_roles: dict[str, Any]) -> None:
-    told = [
-        r for r in of_type(two_roles, "AWS::IAM::Role").values() if "eks:DescribeCluster" in str(r)
-    ]
+def test_the_function_may_ask_whether_the_cluster_is_gone(two_roles: Stack) -> None:
+    role = properties(two_roles, "AWS::IAM::Role", "eks:DescribeCluster")
 
-    assert len(told) == 1
-    assert ":cluster/payments-prod" in str(told[0])
+    assert ":cluster/payments-prod" in str(role)
 
 
-def test_a_new_cluster_needs_no_right_on_any_node_role() -> None:
-    assert moving(resources()) == {}
+def test_the_addon_carries_the_role(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, addon_version="v1.22.1-eksbuild.1")
+
+    found = properties(stack, "AWS::EKS::Addon")
+    assert found["AddonName"] == "vpc-cni"
+    assert found["AddonVersion"] == "v1.22.1-eksbuild.1"
+    assert ":role/" in found["ServiceAccountRoleArn"]
+    assert found["PreserveOnDelete"] is True
+
+
+def test_the_addon_needs_no_function(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    AwsNodeAddon(stack, "AwsNode", service_accounts=accounts)
+
+    assert {resource["Type"] for resource in template_of(stack)["Resources"].values()} == {
+        "AWS::EKS::Addon",
+        "AWS::IAM::Role",
+    }
+
+
+def test_tags_of_a_scope_reach_addon_and_access_entry(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    AwsNodeAddon(stack, "Addon", service_accounts=accounts)
+    accounts.add("Api", namespace="apps", name="api")
+    Tags.of(stack).add("Team", "platform")
+
+    for resource_type in ("AWS::EKS::Addon", "AWS::EKS::AccessEntry"):
+        assert properties(stack, resource_type)["Tags"] == [{"Key": "Team", "Value": "platform"}]
+
+
+@pytest.mark.parametrize("construct", [AwsNodeRebinding, AwsNodeAddon])
+@pytest.mark.parametrize(
+    ("kwargs", "rule"),
+    [
+        ({"ip_family": "ipv5"}, "ip_family must be 'ipv4' or 'ipv6', got 'ipv5'"),
+        ({"ip_family": "ipv6"}, "cni_policy must be given for ipv6"),
+    ],
+)
+def test_refuses_an_address_family_without_a_policy(
+    stack: Stack, accounts: IrsaServiceAccounts, construct: type, kwargs: dict[str, str], rule: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        construct(stack, "AwsNode", service_accounts=accounts, **kwargs)
+
+    assert caught.value.faults[0].startswith(rule)
+
+
+@pytest.mark.parametrize("seconds", [0, 781])
+def test_refuses_a_rollout_that_leaves_no_time_to_undo(
+    stack: Stack, accounts: IrsaServiceAccounts, seconds: int
+) -> None:
+    with pytest.raises(InvalidInput, match="rollout_timeout must be 1-780 seconds"):
+        rebind(stack, accounts, rollout_timeout=Duration.seconds(seconds))
+
+
+def test_refuses_to_resolve_conflicts_in_an_unknown_way(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    with pytest.raises(InvalidInput, match="resolve_conflicts must be NONE"):
+        AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, resolve_conflicts="MERGE")
+
+
+def test_refuses_aws_node_as_an_account_of_its_own_too(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    accounts.add("AwsNode", namespace="kube-system", name="aws-node")
+
+    with pytest.raises(InvalidInput, match="must not hold 'kube-system/aws-node' beside"):
+        rebind(stack, accounts)
 
 
 @pytest.mark.parametrize("second", [AwsNodeAddon, AwsNodeRebinding])
-def test_refuses_a_second_construct_for_aws_node(second: type) -> None:
-    stack = Stack()
-    accounts = accounts_of(stack)
+def test_refuses_a_second_construct_for_aws_node(
+    stack: Stack, accounts: IrsaServiceAccounts, second: type
+) -> None:
     AwsNodeRebinding(stack, "First", service_accounts=accounts)
 
     with pytest.raises(InvalidInput) as told:
         second(stack, "Second", service_accounts=accounts)
 
-    assert f"got {second.__name__} 'Default/Second' beside AwsNodeRebinding 'Default/First'" in str(
+    assert f"got {second.__name__} 'Stack/Second' beside AwsNodeRebinding 'Stack/First'" in str(
         told.value
     )

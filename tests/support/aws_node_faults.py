@@ -37,15 +37,17 @@ class Fault:
     seconds: float = 30.0
 
 
-def once(method: str, path: str, reply: Reply) -> Callable[[SmallAwsNode], None]:
-    """The first request of a kind gets this reply."""
-    replies = [reply]
-
-    def trouble(asked: str, at: str) -> Reply | None:
-        return replies.pop() if (asked, at) == (method, path) and replies else None
+def once(method: str, path: str, reply: Reply, *, after: int = 0) -> Callable[[SmallAwsNode], None]:
+    """One request of a kind, the first unless others are to come before it, gets this reply."""
 
     def arrange(node: SmallAwsNode) -> None:
-        replies[:] = [reply]
+        met = 0
+
+        def trouble(asked: str, at: str) -> Reply | None:
+            nonlocal met
+            met += (asked, at) == (method, path)
+            return reply if (asked, at, met) == (method, path, after + 1) else None
+
         node.server.trouble = trouble
 
     return arrange
@@ -174,6 +176,12 @@ FAULTS = {
         f"the rollout must end within 1 s, got .* pod aws-node-.{{5}} on node {SICK_NODE}: Pending",
         RESTARTED,
         0.6,
+    ),
+    "watching the rollout breaks": Fault(
+        once("GET", DAEMON_SET, refusal(500, "InternalError", "etcd is full"), after=1),
+        "wait for the rollout",
+        "Kubernetes says 'etcd is full'",
+        RESTARTED,
     ),
     "a pod has no role": Fault(
         drop_variables("AWS"),

@@ -9,10 +9,10 @@ the same write as the role, so that neither is ever there without the other.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_node.rebinding import Attachment, Rebinding
+from kubernetes_api.owner import OWNER, Owner, owner_of
 from kubernetes_api.shared_keys import (
     conflicts,
     guarded,
@@ -28,45 +28,10 @@ if TYPE_CHECKING:
     from kubernetes_api.shared_keys import Object
 
 ROLE = "eks.amazonaws.com/role-arn"
-OWNER = "irsa-stack/owner"
 JOURNAL = "irsa-stack/detached-policies"
 ACCOUNT = "kube-system/aws-node"
 # The field manager of EKS, when it runs the VPC CNI as a managed add-on with a role.
 _ADDON = "eks"
-
-
-@dataclass(frozen=True)
-class Owner:
-    """The custom resource for which we act."""
-
-    stack_id: str
-    logical_id: str
-
-    @property
-    def mark(self) -> str:
-        """The value of the owner annotation."""
-        return f"{self.stack_id}#{self.logical_id}"
-
-    def holds(self, account: Object) -> bool:
-        """Whether the account is bound by this resource."""
-        return owner_of(account) == self.mark
-
-    def yields(self, account: Object) -> bool:
-        """Whether the account is bound by another resource, which then has to release it."""
-        return owner_of(account) not in ("", self.mark)
-
-    def is_stranger(self, account: Object) -> bool:
-        """Whether the account is bound by another stack.
-
-        Another resource of our own stack is no stranger: a construct that gets another id makes a
-        new resource, which takes over, before the old one is deleted, which then lets go.
-        """
-        return self.yields(account) and owner_of(account).rpartition("#")[0] != self.stack_id
-
-
-def owner_of(account: Object) -> str:
-    """The custom resource that bound the account; empty when none did."""
-    return keys_of(account)["annotations"].get(OWNER, "")
 
 
 def role_of(account: Object) -> str | None:
@@ -81,7 +46,9 @@ def is_foreign(account: Object, role_arn: str) -> bool:
 
 def refusal(account: Object, wanted: Rebinding, owner: Owner) -> str:
     """Why the account cannot be bound, in words; empty when it can."""
-    if owner.is_stranger(account):
+    # Another resource of our own stack may take over: a construct that gets another id makes a new
+    # resource before the old one is deleted, which then lets go.
+    if owner.yields(account) and not owner.shares(account):
         return (
             f"{ACCOUNT} must be bound by one stack, got a second beside {owner_of(account)}; "
             "remove AwsNodeRebinding from one of them"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_node.account_marks import Owner
 from aws_node.node_roles import NodeRoles
 from aws_node.rebinding import Rebinding
 from aws_node.transaction import Outcome, Transaction
@@ -18,6 +17,7 @@ from custom_resource import Answer, Failure, Request, answer, log
 from kubernetes_api.cluster_existence import is_gone
 from kubernetes_api.connection import Api, Cluster, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
+from kubernetes_api.owner import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

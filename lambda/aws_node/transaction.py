@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from aws_node.account_marks import (
     ACCOUNT,
-    Owner,
     application,
     binding_of,
     is_foreign,
     is_written,
     journal_of,
     marks_of,
-    owner_of,
     refusal,
     role_of,
     without_marks,
@@ -44,6 +42,7 @@ from aws_node.webhook import NotYetSeen, await_webhook
 from custom_resource import Failure, OutOfTime, log
 from kubernetes_api.connection import ApiError, Conflict
 from kubernetes_api.deadline_part import DeadlinePart
+from kubernetes_api.owner import Owner, owner_of
 from kubernetes_api.restart import TEMPLATE_ROLE, await_rollouts, template_role
 from kubernetes_api.rollout import rolls_by_itself
 

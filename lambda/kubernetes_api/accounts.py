@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
-from kubernetes_api.binding_plan import Owner, Verb, decide, undo
+from kubernetes_api.binding_plan import Verb, decide, undo
 from kubernetes_api.connection import ApiError, Conflict
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kubernetes_api.binding import Binding
     from kubernetes_api.binding_plan import Step
     from kubernetes_api.connection import Api
+    from kubernetes_api.owner import Owner
 
 # An object that changes under our hands this often is fought over.
 _READINGS = 6

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes_api.binding import ADOPT, CREATE
 from kubernetes_api.connection import FIELD_MANAGER
+from kubernetes_api.owner import MANAGED_BY, OWNER, Owner, owner_of
 from kubernetes_api.shared_keys import (
     SECTIONS,
     applied_keys,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from kubernetes_api.binding import Binding
     from kubernetes_api.shared_keys import Keys, Object
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
-OWNER = "irsa-stack/owner"
 UNDO = "irsa-stack/undo"
 
 
@@ -62,35 +61,6 @@ class Step:
     body: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """The custom resource for which we act."""
-
-    stack_id: str
-    logical_id: str
-
-    @property
-    def mark(self) -> str:
-        """The value of the owner annotation."""
-        return f"{self.stack_id}#{self.logical_id}"
-
-    def holds(self, thing: Object) -> bool:
-        """Whether the object is bound by this resource."""
-        return _mark(thing) == self.mark
-
-    def yields(self, thing: Object) -> bool:
-        """Whether the object is bound by another resource, of whatever stack."""
-        return bool(_mark(thing)) and not self.holds(thing)
-
-    def shares(self, thing: Object) -> bool:
-        """Whether the object is bound by this resource or another one of its stack."""
-        return _mark(thing).rpartition("#")[0] == self.stack_id
-
-    def made(self, thing: Object) -> bool:
-        """Whether this stack made the object, and nobody has taken it over since."""
-        return self.shares(thing) and keys_of(thing)["labels"].get(MANAGED_BY) == FIELD_MANAGER
 
 
 _NOTHING = Step(Verb.NOTHING)
@@ -242,9 +212,9 @@ def _release(previous: Binding, found: Object, owner: Owner) -> Step:
         # The other resource has it for good now: it need not give it back.
         if taken_from == owner.mark:
             return Step(Verb.PATCH, guarded(found, {"annotations": {UNDO: None}}))
-        return Step(Verb.LEAVE, reason=f"{previous.key} is bound by {_mark(found)} now")
+        return Step(Verb.LEAVE, reason=f"{previous.key} is bound by {owner_of(found)} now")
     if owner.yields(found):
-        return Step(Verb.LEAVE, reason=f"{previous.key} belongs to {_mark(found)}")
+        return Step(Verb.LEAVE, reason=f"{previous.key} belongs to {owner_of(found)}")
     if owner.holds(found) and taken_from:
         return Step(Verb.PATCH, guarded(found, _with_annotations(journal, {UNDO: None})))
     if owner.made(found) and previous.ownership == CREATE:
@@ -290,12 +260,8 @@ def _with_annotations(
     return {**every, "annotations": {**every.get("annotations", {}), **annotations}}
 
 
-def _mark(thing: Object) -> str:
-    return keys_of(thing)["annotations"].get(OWNER, "")
-
-
 def _bound_by_another_stack(found: Object, owner: Owner) -> bool:
-    return bool(_mark(found)) and not owner.shares(found)
+    return bool(owner_of(found)) and not owner.shares(found)
 
 
 def _journal(found: Object, change: Keys) -> str:
@@ -311,8 +277,8 @@ def _read_journal(found: Object) -> dict[str, dict[str, str | None]]:
 
 
 def _provenance(found: Object) -> str:
-    if _mark(found):
-        return f"bound by {_mark(found)}"
+    if owner_of(found):
+        return f"bound by {owner_of(found)}"
     manager = keys_of(found)["labels"].get(MANAGED_BY)
     if manager:
         return f"managed by {manager}"
@@ -327,7 +293,7 @@ def _dispute(wanted: Binding, found: Object, disputed: list[tuple[str, str]]) ->
         + (", ".join(sorted(m for m, _ in managers_of(found, section, key))) or "unknown")
         + ")"
         for section, key in disputed
-    ] or [f"{OWNER}={_mark(found)!r}"]
+    ] or [f"{OWNER}={owner_of(found)!r}"]
     return (
         f"{wanted.key} must not hold other values, got {', '.join(told)}; remove them there, or "
         "force to replace them"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from kubernetes_api.binding import Binding
-    from kubernetes_api.binding_plan import Owner
     from kubernetes_api.connection import Api
+    from kubernetes_api.owner import Owner
 
     Bindings = Mapping[str, Binding]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
-from kubernetes_api.binding_plan import MANAGED_BY, OWNER
 from kubernetes_api.connection import FIELD_MANAGER, ApiError
+from kubernetes_api.owner import MANAGED_BY, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kubernetes_api.binding_plan import Owner
     from kubernetes_api.connection import Api
+    from kubernetes_api.owner import Owner
 
 _TERMINATING_POLL_SECONDS = 1.0
 # Not what somebody put there: records of what happened, and what comes with every namespace.

@@ -9,9 +9,7 @@ import pytest
 
 from aws_node.account_marks import (
     JOURNAL,
-    OWNER,
     ROLE,
-    Owner,
     application,
     binding_of,
     is_foreign,
@@ -23,6 +21,7 @@ from aws_node.account_marks import (
     without_role,
 )
 from aws_node.rebinding import Attachment, Rebinding
+from kubernetes_api.owner import OWNER, Owner
 
 ONE, TWO = "arn:aws:iam::111122223333:role/one", "arn:aws:iam::111122223333:role/two"
 POLICY, TWIN = "arn:aws:iam::aws:policy/CNI", "arn:aws:iam::111122223333:policy/CNI6"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aws_node import transaction
-from aws_node.account_marks import Owner
 from aws_node.rebinding import Rebinding
 from aws_node.transaction import Outcome, Transaction
 from custom_resource import Failure
 from kubernetes_api.connection import Conflict
+from kubernetes_api.owner import Owner
 from kubernetes_api.restart import template_role
 from tests.support.api_server import Reply, refusal
 from tests.support.aws_node import (

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kubernetes_api.binding import ADOPT, CREATE, Binding
-from kubernetes_api.binding_plan import Owner, Verb, decide, undo
+from kubernetes_api.binding_plan import Verb, decide, undo
+from kubernetes_api.owner import Owner
 
 ME = Owner("stack", "Batch0")
 SIBLING, STRANGER = "stack#Batch1", "other#Batch0"

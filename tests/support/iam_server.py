@@ -66,6 +66,11 @@ class IamServer:
         self._server.shutdown()
         self._server.server_close()
 
+    def reset(self, roles: dict[str, list[str]]) -> None:
+        """Begin anew with these roles, and let everything be done."""
+        self.roles, self.denied, self.calls = roles, set(), []
+        self.before_change = lambda _: None
+
     @property
     def environment(self) -> Mapping[str, str]:
         """What makes boto3 talk to it."""

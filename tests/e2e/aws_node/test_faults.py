@@ -379,6 +379,22 @@ def test_a_failed_change_of_role_goes_back_to_the_role_before(
     assert node.state() == before
 
 
+def test_a_failed_take_over_goes_back_to_the_resource_before(
+    aws_node: AwsNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws_node.deploy("Create")
+    before = aws_node.state()
+    FAULTS["the API server goes away"].arrange(aws_node, monkeypatch)
+
+    with aws_node.watched():
+        reason = aws_node.deploy_failing(
+            "Create", aws_node.properties(RoleArn=TWO), logical_id="Renamed"
+        )
+
+    assert reason.endswith("everything done before was undone")
+    assert aws_node.state() == before
+
+
 def test_a_denied_attachment_stops_the_delete_before_it_touches_anything(
     aws_node: AwsNode,
 ) -> None:

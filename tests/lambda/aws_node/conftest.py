@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from aws_node import node_roles, transaction, webhook
@@ -19,13 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
-def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamServer]:
-    roles = {"nodes": [WORKER_POLICY, CNI_POLICY], "spot": [CNI_POLICY]}
-    with IamServer(roles) as server:
+@pytest.fixture(scope="session")
+def _iam() -> Iterator[tuple[IamServer, Any]]:
+    """IAM and its client: boto3 takes longer to make one than to ask what a test asks."""
+    with IamServer({}) as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        yield server
+            patch.setenv(name, value)
+        client = boto3.client("iam", config=node_roles._CONFIG)
+        patch.undo()
+        yield server, client
+
+
+@pytest.fixture
+def iam(_iam: tuple[IamServer, Any], monkeypatch: pytest.MonkeyPatch) -> IamServer:
+    server, client = _iam
+    server.reset({"nodes": [WORKER_POLICY, CNI_POLICY], "spot": [CNI_POLICY]})
+    monkeypatch.setattr(node_roles.boto3, "client", lambda *_, **__: client)
+    return server
 
 
 class KeptKubectl(KubectlProxy):

@@ -5,6 +5,7 @@ Every design is the same work: an EKS cluster in an imported VPC, and per accoun
 label `app.kubernetes.io/managed-by`.
 """
 
+import gc
 import json
 import resource
 import sys
@@ -258,5 +259,8 @@ def main(design: str, accounts: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
+    # A full collection walks all of aws_cdk, 50 ms and more, and whether one falls into a synth is
+    # chance: that of stock with one account ends just before one.
+    gc.disable()
     sys.path.insert(0, str(REPOSITORY))
     main(*sys.argv[1:])

@@ -3,11 +3,12 @@ from aws_cdk import CfnParameter, Stack, aws_iam
 
 from irsa_stack import EksOidcProvider, InvalidInput, RootCaThumbprint, Thumbprints
 from irsa_stack.oidc_provider import issuer_from_arn
-from tests.support.templates import app_with_flags, template_of
+from tests.support.templates import app_with_flags, properties_of, template_of, types_of
 from tests.support.trust_resolver import CHINA, COMMERCIAL, Deployment
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 URL = f"https://{ISSUER}"
+PROVIDER = "AWS::IAM::OIDCProvider"
 THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
 
 
@@ -16,47 +17,34 @@ def stack():
     return Stack(app_with_flags(), "Stack")
 
 
-def properties(stack, resource_type="AWS::IAM::OIDCProvider"):
-    [found] = [
-        body["Properties"]
-        for body in template_of(stack)["Resources"].values()
-        if body["Type"] == resource_type
-    ]
-    return found
-
-
-def types(stack):
-    return sorted(body["Type"] for body in template_of(stack)["Resources"].values())
-
-
 def test_a_provider_is_a_native_resource(stack):
     EksOidcProvider(stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.chosen_by_iam())
-    assert types(stack) == ["AWS::IAM::OIDCProvider"]
+    assert types_of(stack) == [PROVIDER]
 
 
 def test_the_url_and_the_audience_are_as_tokens_have_them(stack):
     EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
-    found = properties(stack)
+    found = properties_of(stack, PROVIDER)
     assert (found["Url"], found["ClientIdList"]) == (URL, ["sts.amazonaws.com"])
 
 
 def test_thumbprints_chosen_by_iam_are_left_out(stack):
     EksOidcProvider(stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.chosen_by_iam())
-    assert "ThumbprintList" not in properties(stack)
+    assert "ThumbprintList" not in properties_of(stack, PROVIDER)
 
 
 def test_exact_thumbprints_stand_in_the_template(stack):
     EksOidcProvider(
         stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.exactly([THUMBPRINT])
     )
-    assert properties(stack)["ThumbprintList"] == [THUMBPRINT]
-    assert types(stack) == ["AWS::IAM::OIDCProvider"]
+    assert properties_of(stack, PROVIDER)["ThumbprintList"] == [THUMBPRINT]
+    assert types_of(stack) == [PROVIDER]
 
 
 def test_computed_thumbprints_come_from_the_custom_resource(stack):
     provider = EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
     assert isinstance(provider.root_ca_thumbprint, RootCaThumbprint)
-    separator, value = properties(stack)["ThumbprintList"]["Fn::Split"]
+    separator, value = properties_of(stack, PROVIDER)["ThumbprintList"]["Fn::Split"]
     assert separator == ","
     assert value["Fn::GetAtt"][1] == "Thumbprints"
 
@@ -65,7 +53,7 @@ def test_thumbprints_to_keep_reach_the_custom_resource(stack):
     EksOidcProvider(
         stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.computed(also=[THUMBPRINT])
     )
-    assert properties(stack, "Custom::RootCaThumbprint")["KeepPrevious"] == [THUMBPRINT]
+    assert properties_of(stack, "Custom::RootCaThumbprint")["KeepPrevious"] == [THUMBPRINT]
 
 
 def test_a_provider_names_its_issuer_and_its_arn(stack):
@@ -78,7 +66,7 @@ def test_the_cdk_takes_it_for_its_own_provider(stack):
     provider = EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
     principal = aws_iam.OpenIdConnectPrincipal(provider)
     aws_iam.Role(stack, "Role", assumed_by=principal)
-    assert "AWS::IAM::Role" in types(stack)
+    assert "AWS::IAM::Role" in types_of(stack)
 
 
 def test_the_issuer_of_a_token_url_follows_from_the_arn(stack):

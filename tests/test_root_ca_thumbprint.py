@@ -2,7 +2,7 @@ import pytest
 from aws_cdk import Stack
 
 from irsa_stack import InvalidInput, RootCaThumbprint
-from tests.support.templates import app_with_flags, template_of
+from tests.support.templates import app_with_flags, properties_of, types_of
 
 URL = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
@@ -14,29 +14,16 @@ def stack():
     return Stack(app_with_flags(), "Stack")
 
 
-def properties(stack, resource_type):
-    [found] = [
-        body["Properties"]
-        for body in template_of(stack)["Resources"].values()
-        if body["Type"] == resource_type
-    ]
-    return found
-
-
-def types(stack):
-    return sorted(body["Type"] for body in template_of(stack)["Resources"].values())
-
-
 def test_two_issuers_share_one_function(stack):
     RootCaThumbprint(stack, "One", issuer_url=URL)
     RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com")
-    assert types(stack).count("AWS::Lambda::Function") == 1
-    assert types(stack).count("Custom::RootCaThumbprint") == 2
+    assert types_of(stack).count("AWS::Lambda::Function") == 1
+    assert types_of(stack).count("Custom::RootCaThumbprint") == 2
 
 
 def test_a_computation_asks_for_no_more_than_it_is_told(stack):
     RootCaThumbprint(stack, "Thumbprint", issuer_url=URL)
-    found = properties(stack, "Custom::RootCaThumbprint")
+    found = properties_of(stack, "Custom::RootCaThumbprint")
     assert set(found) == {"ServiceToken", "ServiceTimeout", "IssuerUrl"}
 
 
@@ -45,7 +32,7 @@ def test_everything_about_a_computation_reaches_the_function(stack):
         stack, "Thumbprint", issuer_url=URL, refresh="2026-11", ca_bundle=PEM,
         keep_previous=[THUMBPRINT], allow_private=True,
     )  # fmt: skip
-    found = properties(stack, "Custom::RootCaThumbprint")
+    found = properties_of(stack, "Custom::RootCaThumbprint")
     assert found["Refresh"] == "2026-11"
     assert found["CaBundle"] == PEM
     assert found["KeepPrevious"] == [THUMBPRINT]
@@ -54,7 +41,7 @@ def test_everything_about_a_computation_reaches_the_function(stack):
 
 def test_the_function_has_no_permission_but_its_logs(stack):
     RootCaThumbprint(stack, "Thumbprint", issuer_url=URL)
-    role = properties(stack, "AWS::IAM::Role")
+    role = properties_of(stack, "AWS::IAM::Role")
     [policy] = role["Policies"]
     [statement] = policy["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -63,8 +50,8 @@ def test_the_function_has_no_permission_but_its_logs(stack):
 
 def test_cloudformation_waits_longer_than_the_function_runs(stack):
     RootCaThumbprint(stack, "Thumbprint", issuer_url=URL)
-    runs = properties(stack, "AWS::Lambda::Function")["Timeout"]
-    assert int(properties(stack, "Custom::RootCaThumbprint")["ServiceTimeout"]) > runs
+    runs = properties_of(stack, "AWS::Lambda::Function")["Timeout"]
+    assert int(properties_of(stack, "Custom::RootCaThumbprint")["ServiceTimeout"]) > runs
 
 
 @pytest.mark.parametrize(

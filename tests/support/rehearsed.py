@@ -8,13 +8,17 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
-from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH
+from custom_resource import Deadline
+from kubernetes_api import connection
+from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH, Api
 from kubernetes_api.restart import template_role
+from tests.e2e.harness.kubernetes import DEFAULT_AUDIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kubernetes_api.connection import Api
+    import pytest
+
     from tests.e2e.harness.kubernetes import Cluster as ControlPlane
 
 WEBHOOK = "mutatingwebhookconfigurations/pod-identity-webhook"
@@ -232,6 +236,38 @@ class Rehearsed:
             for reference in [event.get("objectRef", {})]
             if reference
         ]
+
+
+def create_identities(plane: ControlPlane) -> dict[str, str]:
+    """Create who the functions and their administrator are there, and return their tokens."""
+    plane.create_service_account("functions", namespace="identities")
+    plane.create_service_account("admin", namespace="identities")
+    plane.kubectl(
+        "create",
+        "clusterrolebinding",
+        "admin",
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=identities:admin",
+    )
+    return {
+        name: plane.token(name, namespace="identities", audience=DEFAULT_AUDIENCE)
+        for name in ("functions", "admin")
+    }
+
+
+@contextlib.contextmanager
+def rehearsed(
+    plane: ControlPlane, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rehearsed]:
+    """Let the functions meet the cluster, signed in with their token, until the block ends."""
+    monkeypatch.setenv("KUBECTL", str(plane.programs["kubectl"]))
+    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5, 3, 1))
+    monkeypatch.setattr(connection, "eks_token", lambda _: tokens["admin"])
+    cluster = Rehearsed(plane, None, tokens)  # type: ignore[arg-type]
+    with Api(connection.Cluster(*cluster.connection.values()), Deadline(3600)) as admin:
+        cluster.admin = admin
+        monkeypatch.setattr(connection, "eks_token", lambda _: tokens["functions"])
+        yield cluster
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -53,6 +53,22 @@ def templates_of(app: App) -> dict[str, Template]:
     }
 
 
+def types_of(stack: Stack) -> list[str]:
+    """The type of each resource of *stack*, in alphabetical order."""
+    return sorted(body["Type"] for body in template_of(stack)["Resources"].values())
+
+
+def properties_of(stack: Stack, resource_type: str) -> dict[str, Any]:
+    """The properties of the one resource of that type in *stack*."""
+    found: list[dict[str, Any]] = [
+        body["Properties"]
+        for body in template_of(stack)["Resources"].values()
+        if body["Type"] == resource_type
+    ]
+    assert len(found) == 1, f"{len(found)} of {resource_type}"
+    return found[0]
+
+
 @dataclass(frozen=True)
 class SynthesisedEnvironment:
     """A shipped environment as `cdk synth` leaves it."""

@@ -18,17 +18,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aws_node import node_roles, transaction, webhook
-from custom_resource import Deadline
-from kubernetes_api import connection, restart
-from kubernetes_api.connection import Api
-from tests.e2e.harness.kubernetes import DEFAULT_AUDIENCE, control_plane
+from kubernetes_api import restart
+from tests.e2e.harness.kubernetes import control_plane
 from tests.e2e.harness.loopback import free_port
 from tests.e2e.harness.pod_identity import pod_identity_webhook
 from tests.e2e.harness.processes import service
 from tests.support.admission import tampering
 from tests.support.aws_node import CNI_POLICY, WORKER_POLICY, AwsNode
 from tests.support.iam_server import IamServer
-from tests.support.rehearsed import Rehearsed
+from tests.support.rehearsed import Rehearsed, create_identities, rehearsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,19 +63,7 @@ def tamper(plane: ControlPlane) -> Iterator[Tampering]:
 
 @pytest.fixture(scope="session")
 def _tokens(plane: ControlPlane) -> dict[str, str]:
-    plane.create_service_account("functions", namespace="identities")
-    plane.create_service_account("admin", namespace="identities")
-    plane.kubectl(
-        "create",
-        "clusterrolebinding",
-        "admin",
-        "--clusterrole=cluster-admin",
-        "--serviceaccount=identities:admin",
-    )
-    return {
-        name: plane.token(name, namespace="identities", audience=DEFAULT_AUDIENCE)
-        for name in ("functions", "admin")
-    }
+    return create_identities(plane)
 
 
 @pytest.fixture
@@ -85,15 +71,9 @@ def cluster(
     plane: ControlPlane, _tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Rehearsed]:
     """The cluster; the function's access is what `AmazonEKSEditPolicy` gives it in kube-system."""
-    monkeypatch.setenv("KUBECTL", str(plane.programs["kubectl"]))
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5, 3, 1))
-    monkeypatch.setattr(connection, "eks_token", lambda _: _tokens["admin"])
-    rehearsed = Rehearsed(plane, None, _tokens)  # type: ignore[arg-type]
-    with Api(connection.Cluster(*rehearsed.connection.values()), Deadline(3600)) as admin:
-        rehearsed.admin = admin
-        monkeypatch.setattr(connection, "eks_token", lambda _: _tokens["functions"])
-        rehearsed.allow("kube-system")
-        yield rehearsed
+    with rehearsed(plane, _tokens, monkeypatch) as cluster:
+        cluster.allow("kube-system")
+        yield cluster
         plane.kubectl("delete", "rolebinding", "functions", "--namespace=kube-system")
 
 

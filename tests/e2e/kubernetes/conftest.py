@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from custom_resource import Deadline
-from kubernetes_api import connection
-from kubernetes_api.connection import Api
-from tests.e2e.harness.kubernetes import DEFAULT_AUDIENCE, control_plane
-from tests.support.rehearsed import Rehearsed
+from tests.e2e.harness.kubernetes import control_plane
+from tests.support.rehearsed import Rehearsed, create_identities, rehearsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,19 +29,7 @@ def plane(
 
 @pytest.fixture(scope="session")
 def _tokens(plane: ControlPlane) -> dict[str, str]:
-    plane.create_service_account("functions", namespace="identities")
-    plane.create_service_account("admin", namespace="identities")
-    plane.kubectl(
-        "create",
-        "clusterrolebinding",
-        "admin",
-        "--clusterrole=cluster-admin",
-        "--serviceaccount=identities:admin",
-    )
-    return {
-        name: plane.token(name, namespace="identities", audience=DEFAULT_AUDIENCE)
-        for name in ("functions", "admin")
-    }
+    return create_identities(plane)
 
 
 @pytest.fixture
@@ -52,11 +37,5 @@ def cluster(
     plane: ControlPlane, _tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Rehearsed]:
     """The cluster; what the functions sign in with is a token of their own there."""
-    monkeypatch.setenv("KUBECTL", str(plane.programs["kubectl"]))
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5, 3, 1))
-    monkeypatch.setattr(connection, "eks_token", lambda _: _tokens["admin"])
-    rehearsed = Rehearsed(plane, None, _tokens)  # type: ignore[arg-type]
-    with Api(connection.Cluster(*rehearsed.connection.values()), Deadline(3600)) as admin:
-        rehearsed.admin = admin
-        monkeypatch.setattr(connection, "eks_token", lambda _: _tokens["functions"])
-        yield rehearsed
+    with rehearsed(plane, _tokens, monkeypatch) as cluster:
+        yield cluster

@@ -11,6 +11,7 @@ from ministack import app as ministack_app
 
 from tests.e2e.harness.emulator import (
     clusters,
+    condition_keys,
     custom_resources,
     functions,
     resource_types,
@@ -56,6 +57,7 @@ def main() -> None:
     resource_types.install()
     custom_resources.install()
     clusters.install(settings)
+    condition_keys.install()
     web_identity.install(settings)
     functions.install(settings)
     ministack_app.app = Front(ministack_app.app)

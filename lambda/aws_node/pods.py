@@ -26,12 +26,13 @@ def running_pods(daemon_set: Object, pods: Iterable[Object]) -> list[Object]:
     ]
 
 
-def all_pods_updated(daemon_set: Object) -> bool:
-    """Whether every pod was made of the present pod template."""
-    status = daemon_set.get("status", {})
-    seen = status.get("observedGeneration", 0) >= daemon_set["metadata"]["generation"]
-    desired = int(status.get("desiredNumberScheduled", 0))
-    return bool(seen and status.get("updatedNumberScheduled", 0) >= desired)
+def is_of_template(pod: Object, template: Object, marks: Iterable[str]) -> bool:
+    """Whether the pod was made of the pod template as it is now, by the annotations that changed.
+
+    A DaemonSet's own count of updated pods is late: a pod may have been made since.
+    """
+    made, wanted = (found["metadata"].get("annotations") or {} for found in (pod, template))
+    return all(made.get(mark) == wanted.get(mark) for mark in marks)
 
 
 def credential_fault(spec: Object, role_arn: str | None) -> str:

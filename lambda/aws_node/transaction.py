@@ -28,9 +28,9 @@ from aws_node.account_marks import (
 )
 from aws_node.node_roles import NodeRoles
 from aws_node.pods import (
-    all_pods_updated,
     carries,
     credential_fault,
+    is_of_template,
     listed,
     nodes_of,
     pods_not_ready,
@@ -296,8 +296,14 @@ class Transaction:
         """
         marks = {TEMPLATE_ROLE: role_arn}
         if template_role(daemon_set) == role_arn:
-            underway = not all_pods_updated(daemon_set)
-            if underway or not any(is_overdue(pod) for pod in self._pods(daemon_set)):
+            template = daemon_set["spec"]["template"]
+            # Older pods are being replaced already.
+            made_now = (
+                pod
+                for pod in self._pods(daemon_set)
+                if is_of_template(pod, template, (TEMPLATE_ROLE, _RESTARTED_AT))
+            )
+            if not any(is_overdue(pod) for pod in made_now):
                 return
             # The role on the account went and came back: only another value makes new pods.
             marks[_RESTARTED_AT] = dt.datetime.now(dt.UTC).isoformat("T", "seconds")

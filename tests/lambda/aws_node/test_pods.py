@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from aws_node.pods import (
-    all_pods_updated,
     carries,
     credential_fault,
+    is_of_template,
     listed,
     nodes_of,
     pods_not_ready,
@@ -145,18 +145,22 @@ def test_tells_five_pods_and_counts_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "updated", "whole"), [(2, 3, True), (1, 3, False), (2, 2, False), (2, 0, False)]
+    ("made", "wanted", "same"),
+    [
+        ({"role": ROLE}, {"role": ROLE}, True),
+        ({"role": ROLE, "other": "1"}, {"role": ROLE}, True),
+        ({"role": ROLE}, {"role": ROLE, "restarted": "1"}, False),
+        ({"role": ROLE, "restarted": "1"}, {"role": ROLE, "restarted": "2"}, False),
+        ({"role": ROLE}, {}, False),
+        ({}, {"role": ROLE}, False),
+        (None, None, True),
+    ],
 )
-def test_all_are_updated_once_the_controller_says_so(
-    seen: int, updated: int, *, whole: bool
+def test_a_pod_is_of_the_template_whose_marks_it_has(
+    made: dict[str, str] | None, wanted: dict[str, str] | None, *, same: bool
 ) -> None:
-    daemon_set = {
-        "metadata": {"generation": 2},
-        "status": {
-            "observedGeneration": seen,
-            "updatedNumberScheduled": updated,
-            "desiredNumberScheduled": 3,
-        },
-    }
+    template = {"metadata": {"annotations": wanted}}
 
-    assert all_pods_updated(daemon_set) is whole
+    found = is_of_template({"metadata": {"annotations": made}}, template, ("role", "restarted"))
+
+    assert found is same

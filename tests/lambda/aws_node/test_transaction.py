@@ -386,6 +386,23 @@ def test_pods_that_were_made_while_the_role_was_gone_are_restarted(
     assert roles_of_pods(bound) == [("node-1", ONE), ("node-2", ONE)]
 
 
+def test_pods_are_restarted_though_the_controller_has_not_counted_them(
+    api: Api, bound: SmallAwsNode
+) -> None:
+    set_role(bound, None)
+    bound.server.remove(f"{PODS}/{bound.pods[0]['metadata']['name']}")
+    bound.settle()
+    found = bound.daemon_set
+    assert found
+    late = {**found, "status": {**found["status"], "updatedNumberScheduled": 1}}
+
+    once("GET", DAEMON_SET, Reply(200, late))(bound)
+
+    bind(api, wanted(), wanted())
+
+    assert roles_of_pods(bound) == [("node-1", ONE), ("node-2", ONE)]
+
+
 def test_a_role_that_somebody_changed_since_is_left_alone_and_told(
     api: Api, bound: SmallAwsNode
 ) -> None:

@@ -100,7 +100,7 @@ def _deploy_and_wait() -> None:
         environment = REPOSITORY / "environments" / "local.yaml"
         if kubernetes is None:
             environment = without_kubernetes(FOLDER, computed_thumbprint=os.geteuid() == 0)
-        product = Product(Cdk(made, environment))
+        product = Product(Cdk(made, environment, validation=True))
         with progress.step("cdk bootstrap"):
             product.cdk.bootstrap()
         before = inventory(made)

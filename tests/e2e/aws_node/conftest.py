@@ -1,28 +1,16 @@
-"""`aws-node` on control planes of the oldest and the newest Kubernetes.
-
-The pod identity webhook is a double, unless POD_IDENTITY_WEBHOOK names the real program; that one
-listens on every address, so give the run a network namespace of its own:
-
-    unshare --net sh -c 'ip link set lo up && exec pytest tests/e2e/aws_node'
-"""
+"""`aws-node` on control planes of the oldest and the newest Kubernetes."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
-import socket
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from aws_node import node_roles, transaction, webhook
 from kubernetes_api import restart
 from tests.e2e.harness.kubernetes import control_plane
-from tests.e2e.harness.loopback import free_port
 from tests.e2e.harness.pod_identity import pod_identity_webhook
-from tests.e2e.harness.processes import service
 from tests.support.admission import tampering
 from tests.support.aws_node import CNI_POLICY, WORKER_POLICY, AwsNode
 from tests.support.iam_server import IamServer
@@ -42,16 +30,10 @@ def plane(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
     folder = tmp_path_factory.mktemp("aws-node") / "run"
-    with contextlib.ExitStack() as running:
-        plane = running.enter_context(
-            control_plane(folder, minor=request.param, nodes=["node-1"], audit=True)
-        )
-        program = os.environ.get("POD_IDENTITY_WEBHOOK")
-        running.enter_context(
-            _real_webhook(plane, Path(program))
-            if program
-            else pod_identity_webhook(plane, region="eu-west-1")
-        )
+    with (
+        control_plane(folder, minor=request.param, nodes=["node-1"], audit=True) as plane,
+        pod_identity_webhook(plane, region="eu-west-1"),
+    ):
         yield plane
 
 
@@ -109,64 +91,3 @@ def aws_node(
     yield node
     tamper.do = tamper.nothing
     node.remove()
-
-
-@contextlib.contextmanager
-def _real_webhook(plane: ControlPlane, program: Path) -> Iterator[None]:
-    """Run and register AWS's own program, as EKS does.
-
-    See: https://github.com/aws/amazon-eks-pod-identity-webhook
-    """
-    port, metrics = free_port(plane.address), free_port(plane.address)
-    command = [
-        str(program),
-        "--in-cluster=false",
-        f"--kubeconfig={plane.admin_kubeconfig}",
-        f"--port={port}",
-        f"--metrics-port={metrics}",
-        f"--tls-cert={plane.folder / 'kube-apiserver.crt'}",
-        f"--tls-key={plane.folder / 'kube-apiserver.key'}",
-        "--annotation-prefix=eks.amazonaws.com",
-        "--token-audience=sts.amazonaws.com",
-        "--aws-default-region=eu-west-1",
-        "--sts-regional-endpoint",
-    ]
-    with service(
-        "pod-identity-webhook", command, folder=plane.folder, environment={"HOME": "/nonexistent"}
-    ) as running:
-        running.wait_until(functools.partial(_listens, plane.address, port), seconds=30)
-        plane.apply(_registration(plane, port))
-        yield
-
-
-def _listens(address: str, port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((address, port)) == 0
-
-
-def _registration(plane: ControlPlane, port: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": "pod-identity-webhook"},
-        "webhooks": [
-            {
-                "name": "iam-for-pods.amazonaws.com",
-                "admissionReviewVersions": ["v1beta1", "v1"],
-                "sideEffects": "None",
-                "failurePolicy": "Ignore",
-                "clientConfig": {
-                    "url": f"https://{plane.address}:{port}/mutate",
-                    "caBundle": plane.certificate_authority_data,
-                },
-                "rules": [
-                    {
-                        "operations": ["CREATE"],
-                        "apiGroups": [""],
-                        "apiVersions": ["v1"],
-                        "resources": ["pods"],
-                    }
-                ],
-            }
-        ],
-    }

@@ -23,11 +23,13 @@ class Cdk:
     Args:
         account: where it deploys.
         environment: an environment file.
+        validation: whether the CDK validates templates itself, which takes seconds a command.
         seconds: how long each command took.
     """
 
     account: Account
     environment: Path
+    validation: bool = False
     seconds: list[tuple[str, float]] = field(default_factory=list)
 
     def run(self, *arguments: str, folder: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
@@ -102,6 +104,7 @@ class Cdk:
             "CDK_DEFAULT_ACCOUNT": ACCOUNT_ID,
             "CDK_DEFAULT_REGION": REGION,
             "CDK_DISABLE_VERSION_CHECK": "1",
+            "CDK_VALIDATION": str(self.validation).lower(),
             "CI": "1",
             "NO_COLOR": "1",
             "NODE_NO_WARNINGS": "1",

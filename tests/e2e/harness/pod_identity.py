@@ -1,7 +1,10 @@
 """What EKS adds to a pod whose service account has a role: the pod identity webhook.
 
 A double of the webhook that runs in EKS's control plane, after its documentation: the real one is
-not on the module proxy, and listens on every address of the machine.
+not on the module proxy. Who has it names it in POD_IDENTITY_WEBHOOK; it listens on every address,
+so give the run a network namespace of its own:
+
+    unshare --net sh -c 'ip link set lo up && exec pytest tests/e2e'
 
 See: https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html
 """
@@ -9,13 +12,18 @@ See: https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html
 import base64
 import contextlib
 import copy
+import functools
 import http.server
 import json
+import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.e2e.harness.kubernetes import Cluster
+from tests.e2e.harness.loopback import free_port
+from tests.e2e.harness.processes import service
 
 TOKEN_FOLDER = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 DAY = 86_400
@@ -23,6 +31,7 @@ DAY = 86_400
 _PREFIX = "eks.amazonaws.com/"
 _SHORTEST_TOKEN = 600
 _VOLUME = "aws-iam-token"
+_START_SECONDS = 30.0
 
 Object = dict[str, Any]
 
@@ -73,7 +82,45 @@ def with_role(pod: Object, annotations: Mapping[str, str], *, region: str) -> Ob
 
 @contextlib.contextmanager
 def pod_identity_webhook(cluster: Cluster, *, region: str) -> Iterator[None]:
-    """Serve the webhook on the cluster's address and register it, until the block ends."""
+    """Serve the webhook and register it, until the block ends."""
+    program = os.environ.get("POD_IDENTITY_WEBHOOK")
+    serving = _real(cluster, region, program) if program else _double(cluster, region)
+    with serving as port:
+        cluster.apply(_registration(cluster, port))
+        yield
+
+
+@contextlib.contextmanager
+def _real(cluster: Cluster, region: str, program: str) -> Iterator[int]:
+    """Serve AWS's own program.
+
+    See: https://github.com/aws/amazon-eks-pod-identity-webhook
+    """
+    port, metrics = free_port(cluster.address), free_port(cluster.address)
+    command = [
+        program,
+        "--in-cluster=false",
+        f"--kubeconfig={cluster.admin_kubeconfig}",
+        f"--port={port}",
+        f"--metrics-port={metrics}",
+        f"--tls-cert={cluster.folder / 'kube-apiserver.crt'}",
+        f"--tls-key={cluster.folder / 'kube-apiserver.key'}",
+        "--annotation-prefix=eks.amazonaws.com",
+        "--token-audience=sts.amazonaws.com",
+        f"--aws-default-region={region}",
+        "--sts-regional-endpoint",
+    ]
+    with service(
+        "pod-identity-webhook", command, folder=cluster.folder, environment={"HOME": "/nonexistent"}
+    ) as running:
+        listens = functools.partial(_listens, cluster.address, port)
+        running.wait_until(listens, seconds=_START_SECONDS)
+        yield port
+
+
+@contextlib.contextmanager
+def _double(cluster: Cluster, region: str) -> Iterator[int]:
+    """Serve the double on the cluster's address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -94,12 +141,16 @@ def pod_identity_webhook(cluster: Cluster, *, region: str) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        cluster.apply(_registration(cluster, server.server_port))
-        yield
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _listens(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
 
 
 def _reviewed(cluster: Cluster, review: Object, region: str) -> Object:

@@ -20,12 +20,13 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; run: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv $(VENV)
 
+# Not compiled: Python compiles what it imports, and all of the CDK would take half a minute.
 $(VENV)/.app: requirements.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.app
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 node_modules/.cdk: package-lock.json
@@ -77,7 +78,7 @@ requirements: install ## compile and pin requirements*.txt from pyproject.toml
 
 .venv-docs/.installed: requirements-docs.txt
 	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	.venv-docs/bin/pip install --quiet --no-compile --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 
 docs: .venv-docs/.installed ## the documentation as pages, in site/, with strict links

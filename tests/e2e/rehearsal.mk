@@ -9,7 +9,7 @@ E2E_PYTHON ?= $(firstword $(shell for version in 3.14 3.13 3.12 3.11; do \
 
 $(E2E_VENV)/.e2e: requirements-e2e.txt
 	test -x $(E2E_VENV)/bin/python || $(E2E_PYTHON) -m venv $(E2E_VENV)
-	$(E2E_VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-e2e.txt
+	$(E2E_VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -r requirements-e2e.txt
 	@touch $@
 
 control-plane: ## build the Kubernetes control planes of the rehearsal, once

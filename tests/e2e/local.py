@@ -153,8 +153,10 @@ def clear() -> None:
 
 def _introduce(product: Product, environment: Path, session: str) -> None:
     made = product.account
-    say(f"\nissuer    {made.issuer_url}")
-    say(f"endpoint  {made.endpoint}")
+    say(f"\naccount  {made.endpoint}")
+    say(f"issuer   {made.issuer_url}")
+    if made.kubernetes is not None:
+        say(f"cluster  {made.kubernetes.endpoint}")
     for stack, outputs in product.cdk.outputs().items():
         for name, value in outputs.items():
             if name.startswith("ExportsOutput"):  # what one stack hands the other

@@ -287,7 +287,8 @@ def write_kubeconfig(
     path: Path, *, server: str, certificate_authority: Path, user: dict[str, Any]
 ) -> Path:
     """Write a kubeconfig of one cluster and one user to *path*."""
-    cluster = {"server": server, "certificate-authority": str(certificate_authority)}
+    encoded = base64.b64encode(certificate_authority.read_bytes()).decode()
+    cluster = {"server": server, "certificate-authority-data": encoded}
     content = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -190,7 +190,7 @@ def _registration(cluster: Cluster, port: int) -> Object:
         "webhooks": [
             {
                 "name": "iam-for-pods.amazonaws.com",
-                "admissionReviewVersions": ["v1"],
+                "admissionReviewVersions": ["v1beta1", "v1"],
                 "sideEffects": "None",
                 "failurePolicy": "Ignore",
                 "clientConfig": {

@@ -74,6 +74,26 @@ def test_side_by_side_runs_do_not_meet(tmp_path, deployed):
             other.assume_role(deployed.role_arn, deployed.token())
 
 
+@pytest.mark.parametrize("seconds", [0, 0.6])
+def test_access_goes_with_its_cluster_even_while_it_is_being_given(bootstrapped, seconds):
+    eks = bootstrapped.client("eks")
+    principal = bootstrapped.client("iam").list_roles()["Roles"][0]["Arn"]
+    before = inventory(bootstrapped)["Kubernetes objects"]
+    eks.create_cluster(name="short", roleArn=principal, resourcesVpcConfig={"subnetIds": []})
+    eks.create_access_entry(clusterName="short", principalArn=principal)
+    eks.associate_access_policy(
+        clusterName="short",
+        principalArn=principal,
+        policyArn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdminPolicy",
+        accessScope={"type": "namespace", "namespaces": ["kube-system"]},
+    )
+    time.sleep(seconds)
+    eks.delete_cluster(name="short")
+    time.sleep(2)
+    bindings = set(inventory(bootstrapped)["Kubernetes objects"]) - set(before)
+    assert not [binding for binding in bindings if "Binding" in binding]
+
+
 def test_a_run_without_kubernetes_signs_tokens_with_the_clusters_key(tmp_path):
     with account(tmp_path / "run", kubernetes=None) as made:
         token = sign_token(made, subject="system:serviceaccount:apps:reader")

@@ -8,6 +8,7 @@ server that already runs signs with its key; any other cluster gets a new one.
 import re
 import secrets
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from ministack.core.responses import get_region
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import eks
 
 from tests.e2e.harness.emulator.settings import AttachedControlPlane, Settings
@@ -39,6 +40,7 @@ class _State:
 
 _state = _State()
 _create_cluster = eks._create_cluster
+_delete_cluster = eks._delete_cluster
 
 
 def install(settings: Settings) -> None:
@@ -147,13 +149,16 @@ class ControlPlaneContainer:
         return done.returncode, done.stdout
 
     def stop(self, **_options: Any) -> None:
-        """Leave the control plane to the run, less what access entries made in it."""
+        """Leave the control plane to the run, which looks into it after its cluster is gone."""
+
+    def remove(self, **_options: Any) -> None:
+        """Keep the control plane."""
+
+    def withdraw_access(self) -> None:
+        """Delete what access entries made in the control plane."""
         selector = f"--selector={eks._ACCESS_POLICY_BINDING_LABEL}=true"
         kinds = "rolebindings,clusterrolebindings"
         self.exec_run(["kubectl", "delete", kinds, selector, "--all-namespaces"])
-
-    def remove(self, **_options: Any) -> None:
-        """Keep the control plane: the run looks into it after its cluster is gone."""
 
     def list(self, **_options: Any) -> list[Any]:
         """Return no further containers."""
@@ -178,7 +183,16 @@ def _attach(control_plane: AttachedControlPlane) -> None:
             _wait_until_active(record)
         return response
 
+    def delete_cluster(name: str) -> Any:
+        response = _delete_cluster(name)
+        # A thread may be at work on the access entries as they were; it starts no more after this.
+        reconciler = (get_account_id(), get_region(), name)
+        with eks._rbac_reconcile_locks.setdefault(reconciler, threading.Lock()):
+            container.withdraw_access()
+        return response
+
     eks._create_cluster = create_cluster
+    eks._delete_cluster = delete_cluster
 
 
 def _wait_until_active(record: dict[str, Any]) -> None:

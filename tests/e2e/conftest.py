@@ -13,15 +13,8 @@ from tests.e2e.harness.product import Product
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that deploy, so that none of them is left to the end alone.
-
-    With several workers, `--dist loadgroup` keeps a file to one of them, and so all the files that
-    look at `deployed`.
-    """
+    """Begin with the files that deploy: none of the many others is left to the end alone."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
-    for item in items:
-        shared = "deployed" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("deployed" if shared else str(item.path)))
 
 
 @pytest.fixture(scope="session")

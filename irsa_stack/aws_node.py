@@ -85,7 +85,7 @@ class AwsNodeRebinding(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         service_accounts: IrsaServiceAccounts,
         node_roles: Sequence[iam.IRole] = (),
@@ -94,7 +94,7 @@ class AwsNodeRebinding(Construct):
         rollout_timeout: Duration | None = None,
         role_name: str | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         wait = _ROLLOUT_SECONDS_AT_MOST if rollout_timeout is None else rollout_timeout.to_seconds()
         faults = [
             *_family_faults(ip_family, cni_policy),
@@ -207,7 +207,7 @@ class AwsNodeAddon(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         service_accounts: IrsaServiceAccounts,
         addon_version: str | None = None,
@@ -216,7 +216,7 @@ class AwsNodeAddon(Construct):
         resolve_conflicts: str = "OVERWRITE",
         configuration_values: str | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         faults = [
             *_family_faults(ip_family, cni_policy),
             *_claim_faults(service_accounts, self),

@@ -82,7 +82,7 @@ class HandlerFunction(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         handler: str,
         description: str,
@@ -96,7 +96,7 @@ class HandlerFunction(Construct):
         network: FunctionNetwork | None = None,
         role: iam.IRole | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         settings = settings or FunctionSettings()
 
         log_group = logs.LogGroup(

@@ -84,7 +84,7 @@ class InstanceMetadataGuard(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         ami_family: AmiFamily = AmiFamily.AL2023,
         hop_limit: int = HopLimit.NODE,
@@ -98,7 +98,7 @@ class InstanceMetadataGuard(Construct):
         role: iam.IRole | None = None,
         security_group: ec2.ISecurityGroup | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         self.ami_family = AmiFamily(ami_family)
         """Family of the nodes' image."""
         self.packet_filter = PacketFilter(packet_filter)

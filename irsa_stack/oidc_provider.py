@@ -57,7 +57,7 @@ class EksOidcProvider(Resource):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         issuer_url: str,
         client_ids: Sequence[str] = (STS_AUDIENCE,),
@@ -68,7 +68,7 @@ class EksOidcProvider(Resource):
         tags: Mapping[str, str] | None = None,
         settings: FunctionSettings | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         refuse([*issuer_url_faults(issuer_url), *_client_ids_faults(client_ids)])
         chosen = thumbprints or Thumbprints.computed()
 
@@ -129,13 +129,13 @@ class EksOidcProvider(Resource):
 
     @staticmethod
     def from_issuer_url(
-        scope: Construct, construct_id: str, issuer_url: str, *, account: str | None = None
+        scope: Construct, id: str, issuer_url: str, *, account: str | None = None
     ) -> iam.IOpenIdConnectProvider:
         """Import the provider that IAM already has for an issuer.
 
         Args:
             scope: where the import is placed.
-            construct_id: its id.
+            id: its id.
             issuer_url: `https://` URL of the issuer.
             account: 12-digit account that holds the provider. Default: the stack's.
 
@@ -147,7 +147,7 @@ class EksOidcProvider(Resource):
         else:
             issuer = issuer_from_url(issuer_url)
         arn = f"arn:{Aws.PARTITION}:iam::{account or Aws.ACCOUNT_ID}:oidc-provider/{issuer}"
-        return iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(scope, construct_id, arn)
+        return iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(scope, id, arn)
 
 
 def issuer_from_arn(provider_arn: str) -> str:

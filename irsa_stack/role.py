@@ -84,7 +84,7 @@ class IrsaRole(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         oidc_provider: iam.IOpenIdConnectProvider | None = None,
         service_accounts: Sequence[ServiceAccountIdentity | str] = (),
@@ -103,7 +103,7 @@ class IrsaRole(Construct):
         trust_policy_characters: int = budgets.TRUST_POLICY_CHARACTERS,
         allow_default_service_account: bool = False,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         own = (
             []
             if oidc_provider is None
@@ -115,7 +115,7 @@ class IrsaRole(Construct):
                 )
             ]
         )
-        self._label = construct_id if role_name is None else role_name
+        self._label = id if role_name is None else role_name
         self._audience = audience
         self._trust_policy_characters = trust_policy_characters
         self._allow_default = allow_default_service_account

@@ -59,7 +59,7 @@ class RootCaThumbprint(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         issuer_url: str,
         refresh: str | None = None,
@@ -68,7 +68,7 @@ class RootCaThumbprint(Construct):
         allow_private: bool = False,
         settings: FunctionSettings | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         faults = [
             *issuer_url_faults(issuer_url),
             *thumbprints_faults(keep_previous, of="keep_previous", at_most=THUMBPRINTS - 1),

@@ -176,7 +176,7 @@ class IrsaServiceAccounts(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         cluster: Any,  # noqa: ANN401 (three kinds of cluster, of which two cost a slow import)
         oidc_provider: iam.IOpenIdConnectProvider,
@@ -188,7 +188,7 @@ class IrsaServiceAccounts(Construct):
         path: str | None = None,
         settings: FunctionSettings | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         self.cluster = ClusterConnection.of(cluster)
         """Where the cluster is reached."""
         self.oidc_provider = oidc_provider
@@ -227,7 +227,7 @@ class IrsaServiceAccounts(Construct):
 
     def add(
         self,
-        construct_id: str,
+        id: str,
         *,
         namespace: str,
         name: str,
@@ -254,7 +254,7 @@ class IrsaServiceAccounts(Construct):
         """Define a service account and the role that only it can assume.
 
         Args:
-            construct_id: id of the role's construct below this one.
+            id: id of the role's construct below this one.
             namespace: RFC 1123 label.
             name: RFC 1123 subdomain.
             ownership: whose object the account is. Default: ours, `CREATE`.
@@ -319,7 +319,7 @@ class IrsaServiceAccounts(Construct):
         if role_arn is None:
             created = IrsaRole(
                 self,
-                construct_id,
+                id,
                 oidc_provider=self.oidc_provider,
                 service_accounts=[identity],
                 audience=audience,
@@ -500,7 +500,7 @@ class _Entry:
 
 def define_access_entry(
     scope: Construct,
-    construct_id: str,
+    id: str,
     *,
     cluster: ClusterConnection,
     principal_arn: str,
@@ -509,7 +509,7 @@ def define_access_entry(
     """Define who a function is to the cluster's API server."""
     return TaggableResource(
         scope,
-        construct_id,
+        id,
         resource_type="AWS::EKS::AccessEntry",
         properties={
             "ClusterName": cluster.cluster_name,

@@ -23,12 +23,12 @@ class TaggableResource(CfnResource):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         resource_type: str,
         properties: Mapping[str, Any],
     ) -> None:
-        super().__init__(scope, construct_id, type=resource_type, properties=properties)
+        super().__init__(scope, id, type=resource_type, properties=properties)
         self._tags = TagManager(TagType.KEY_VALUE, resource_type, tag_property_name="Tags")
 
     @property

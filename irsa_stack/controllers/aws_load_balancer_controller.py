@@ -73,7 +73,7 @@ class AwsLoadBalancerController(Controller):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         service_accounts: IrsaServiceAccounts,
         vpc_id: str,
@@ -96,7 +96,7 @@ class AwsLoadBalancerController(Controller):
         shield = protected if shield is None else shield
         super().__init__(
             scope,
-            construct_id,
+            id,
             upstream=policies.UPSTREAM,
             service_accounts=service_accounts,
             namespace=namespace,

@@ -62,7 +62,7 @@ class ClusterAutoscaler(Controller):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         service_accounts: IrsaServiceAccounts,
         cluster_name: str | None = None,
@@ -76,7 +76,7 @@ class ClusterAutoscaler(Controller):
         place = place_of(service_accounts)
         super().__init__(
             scope,
-            construct_id,
+            id,
             upstream=policies.UPSTREAM,
             service_accounts=service_accounts,
             namespace=namespace,

@@ -51,7 +51,7 @@ class Controller(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         upstream: Upstream,
         service_accounts: IrsaServiceAccounts,
@@ -68,7 +68,7 @@ class Controller(Construct):
         names: Mapping[str, str] | None = None,
         **account: Unpack[AccountOptions],
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         rendered = {name: trust_document(document, names) for name, document in documents.items()}
         if as_managed_policies:
             path = account.get("path") or service_accounts.settings.role_path
@@ -79,7 +79,7 @@ class Controller(Construct):
                     iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref),
                 )
         self.account: BoundServiceAccount = service_accounts.add(
-            construct_id,
+            id,
             namespace=namespace,
             name=service_account,
             ownership=ownership,

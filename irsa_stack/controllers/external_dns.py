@@ -74,7 +74,7 @@ class ExternalDns(Controller):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         service_accounts: IrsaServiceAccounts,
         hosted_zones: Sequence[route53.IHostedZone | str] = (),
@@ -128,7 +128,7 @@ class ExternalDns(Controller):
             values["managedRecordTypes"] = list(record_types)
         super().__init__(
             scope,
-            construct_id,
+            id,
             upstream=policies.UPSTREAM,
             service_accounts=service_accounts,
             namespace=namespace,

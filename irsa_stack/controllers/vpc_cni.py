@@ -73,7 +73,7 @@ class VpcCni(Controller):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         service_accounts: IrsaServiceAccounts,
         ip_family: str = policies.IPV4,
@@ -105,7 +105,7 @@ class VpcCni(Controller):
             account.setdefault("restart", [f"daemonset/{service_account}"])
         super().__init__(
             scope,
-            construct_id,
+            id,
             upstream=policies.UPSTREAM,
             service_accounts=service_accounts,
             namespace=namespace,

@@ -58,13 +58,13 @@ class EksClusterStack(Stack):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         settings: Environment,
         files: Path | None = None,
         **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
     ) -> None:
-        super().__init__(scope, construct_id, **stack_arguments(settings), **kwargs)
+        super().__init__(scope, id, **stack_arguments(settings), **kwargs)
         new = settings.cluster.new
         if new is None:
             raise ValueError(

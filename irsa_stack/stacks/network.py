@@ -11,7 +11,7 @@ from irsa_stack.handler_function import FunctionSettings
 
 
 def define_vpc(
-    scope: Construct, construct_id: str, settings: VpcSettings, function_settings: FunctionSettings
+    scope: Construct, id: str, settings: VpcSettings, function_settings: FunctionSettings
 ) -> ec2.IVpc:
     """Define the VPC, or import it.
 
@@ -21,7 +21,7 @@ def define_vpc(
     if settings.id is not None:
         return ec2.Vpc.from_vpc_attributes(
             scope,
-            construct_id,
+            id,
             vpc_id=settings.id,
             availability_zones=settings.zones,
             private_subnet_ids=settings.private_subnets,
@@ -29,7 +29,7 @@ def define_vpc(
         )
     vpc = ec2.Vpc(
         scope,
-        construct_id,
+        id,
         ip_addresses=ec2.IpAddresses.cidr(str(settings.cidr)),
         max_azs=settings.availability_zones,
         nat_gateways=settings.nat_gateways,

@@ -23,11 +23,11 @@ _PACKET_FILTERS = {
 }
 
 
-def define_node_role(scope: Construct, construct_id: str, *, path: str | None) -> iam.Role:
+def define_node_role(scope: Construct, id: str, *, path: str | None) -> iam.Role:
     """Define the role of the nodes: it joins, pulls images, and is reached by Session Manager."""
     return iam.Role(
         scope,
-        construct_id,
+        id,
         assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         path=path,
         managed_policies=[
@@ -51,7 +51,7 @@ class NodeGroups(Construct):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         cluster_name: str,
         vpc: ec2.IVpc,
@@ -60,7 +60,7 @@ class NodeGroups(Construct):
         guard: MetadataGuardSettings,
         after: list[IDependable],
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, id)
         subnet_ids = vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).subnet_ids
         guards: dict[str, InstanceMetadataGuard] = {}
         for group in groups:

@@ -61,7 +61,7 @@ class ServiceAccountsStack(Stack):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        id: str,
         *,
         settings: Environment,
         cluster: EksClusterStack | None = None,
@@ -70,7 +70,7 @@ class ServiceAccountsStack(Stack):
         files: Path | None = None,
         **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
     ) -> None:
-        super().__init__(scope, construct_id, **stack_arguments(settings), **kwargs)
+        super().__init__(scope, id, **stack_arguments(settings), **kwargs)
         functions = function_settings(
             self, settings, default_key=None if cluster is None else cluster.log_key
         )
@@ -128,9 +128,9 @@ class ServiceAccountsStack(Stack):
 
     def _add(self, account: ServiceAccountSettings) -> None:
         # A namespace has no dot: `a-b` of `c` and `b-c` of `a` stay two.
-        construct_id = f"{account.namespace}.{account.name}"
+        role_id = f"{account.namespace}.{account.name}"
         self.service_accounts.add(
-            construct_id,
+            role_id,
             namespace=account.namespace,
             name=account.name,
             ownership=Ownership(account.ownership),
@@ -142,9 +142,7 @@ class ServiceAccountsStack(Stack):
                 else Duration.seconds(account.token_expiration)
             ),
             managed_policies=[
-                iam.ManagedPolicy.from_managed_policy_arn(
-                    self, f"{construct_id}-policy{position}", arn
-                )
+                iam.ManagedPolicy.from_managed_policy_arn(self, f"{id}-policy{position}", arn)
                 for position, arn in enumerate(account.managed_policies)
             ],
             inline_policies=_inline(account),

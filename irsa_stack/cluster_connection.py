@@ -18,8 +18,8 @@ class ClusterConnection:
         cluster_name: name of the cluster.
         endpoint: `https://` URL of its API server.
         certificate_authority_data: its CA certificate, base64 of PEM.
-        network: where functions run; needed when the endpoint is private only. Default: outside
-            any VPC.
+        network: where functions run; needed when the endpoint is private only, or its public side
+            is restricted to addresses. Default: outside any VPC.
         kubernetes_version: such as `1.36`. Default: not known.
     """
 
@@ -46,9 +46,10 @@ class ClusterConnection:
             cluster_name: name of the cluster.
             endpoint: `https://` URL of its API server.
             certificate_authority_data: its CA certificate, base64 of PEM.
-            vpc: VPC that functions run in; give it when the endpoint is private only. Default:
-                they run outside any VPC.
-            subnets: subnets of *vpc*. Default: the private ones.
+            vpc: VPC that functions run in; give it when the endpoint is private only, or its public
+                side is restricted to addresses. Default: they run outside any VPC.
+            subnets: subnets of *vpc*. Default: the private ones; the isolated ones where there are
+                no others, which then need endpoints of EKS, STS and S3.
             security_groups: groups that the endpoint lets in. Needed with *vpc*.
             kubernetes_version: such as `1.36`. Default: not known.
 
@@ -87,6 +88,9 @@ class ClusterConnection:
     def of(cluster: Any) -> "ClusterConnection":  # noqa: ANN401 (three kinds of cluster)
         """Read the connection of *cluster*.
 
+        Functions run in its VPC when only from there the endpoint is reached: private access is on,
+        and public access is off or restricted to addresses.
+
         Args:
             cluster: `aws_eks.ICluster`, `aws_eks_v2.ICluster`, or a connection.
 
@@ -101,7 +105,7 @@ class ClusterConnection:
                 cluster_name=cluster.cluster_name,
                 endpoint=cluster.cluster_endpoint,
                 certificate_authority_data=cluster.cluster_certificate_authority_data,
-                network=_private_network(cluster),
+                network=_network(cluster),
             )
         except (AttributeError, RuntimeError) as error:
             refuse(
@@ -114,10 +118,36 @@ class ClusterConnection:
             raise
 
 
-def _private_network(cluster: Any) -> FunctionNetwork | None:  # noqa: ANN401
-    """Return where to run for a cluster whose endpoint is private only, as its template says."""
+def _network(cluster: Any) -> FunctionNetwork | None:  # noqa: ANN401
+    """Return where functions must run to reach *cluster*, as far as it tells."""
+    # `aws_eks` makes its own kubectl function the same way: private subnets, if any, mean that the
+    # VPC has a private endpoint; whether the public one is restricted, it does not tell.
+    subnets = getattr(cluster, "kubectl_private_subnets", None)
+    group = getattr(cluster, "kubectl_security_group", None)
+    if subnets and group is not None:
+        return _within(cluster, [group], ec2.SubnetSelection(subnets=subnets))
     resource = cluster.node.try_find_child("Resource")
     config = getattr(resource, "resources_vpc_config", None)
-    if getattr(config, "endpoint_public_access", None) is not False:
+    if getattr(config, "endpoint_private_access", None) is not True:
         return None
-    return FunctionNetwork(vpc=cluster.vpc, security_groups=[cluster.cluster_security_group])
+    public = getattr(config, "endpoint_public_access", None) is not False
+    if public and not is_restricted(getattr(config, "public_access_cidrs", None) or ()):
+        return None
+    return _within(cluster, [cluster.cluster_security_group], None)
+
+
+def _within(
+    cluster: Any,  # noqa: ANN401
+    groups: Sequence[ec2.ISecurityGroup],
+    subnets: ec2.SubnetSelection | None,
+) -> FunctionNetwork | None:
+    try:
+        vpc = cluster.vpc
+    except RuntimeError:  # an import that does not say
+        return None
+    return FunctionNetwork(vpc=vpc, security_groups=groups, subnets=subnets)
+
+
+def is_restricted(public_access_cidrs: Sequence[str]) -> bool:
+    """Whether a public endpoint lets only these addresses in, of which a function has none."""
+    return bool(public_access_cidrs) and not {"0.0.0.0/0", "::/0"} & set(public_access_cidrs)

@@ -46,7 +46,7 @@ class FunctionNetwork:
     Args:
         vpc: the cluster's VPC.
         subnets: subnets with a way to the EKS, STS and CloudFormation endpoints. Default: the
-            private subnets.
+            private subnets, or the isolated ones where there are no others.
         security_groups: groups that the cluster's endpoint lets in.
     """
 
@@ -180,7 +180,7 @@ def _define_role(
 
 
 def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
-    subnets = network.subnets or ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    subnets = network.subnets or _private_subnets(network.vpc)
     selected = network.vpc.select_subnets(
         availability_zones=subnets.availability_zones,
         one_per_az=subnets.one_per_az,
@@ -202,6 +202,19 @@ def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
     )
     # Called before the NAT gateway has its route, it would reach neither of them.
     function.node.add_dependency(selected.internet_connectivity_established)
+
+
+def _private_subnets(vpc: ec2.IVpc) -> ec2.SubnetSelection:
+    if vpc.private_subnets:
+        return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    if not vpc.isolated_subnets:
+        refuse(
+            [
+                "vpc must have private subnets for the functions, got none; add some, or pass"
+                " ClusterConnection.from_attributes(subnets=...)"
+            ]
+        )
+    return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
 def _network_statements(network: FunctionNetwork | None) -> list[dict[str, Any]]:

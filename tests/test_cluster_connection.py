@@ -1,9 +1,10 @@
 import pytest
 from aws_cdk import Stack, aws_ec2, aws_eks, aws_eks_v2
+from aws_cdk.lambda_layer_kubectl_v29 import KubectlV29Layer
 
 from irsa_stack import ClusterConnection, InvalidInput
-from tests.support.clusters import connection
-from tests.support.templates import app_with_flags
+from tests.support.clusters import connection, service_accounts
+from tests.support.templates import app_with_flags, properties_of
 
 
 @pytest.fixture
@@ -19,10 +20,18 @@ def vpc(stack):
     )  # fmt: skip
 
 
-def new_cluster(stack, vpc, **kwargs):
+def new_cluster(stack, vpc, subnets=None, **kwargs):
     return aws_eks_v2.Cluster(
         stack, "Cluster", vpc=vpc, version=aws_eks_v2.KubernetesVersion.V1_34,
         default_capacity_type=aws_eks_v2.DefaultCapacityType.NODEGROUP, default_capacity=0,
+        vpc_subnets=[aws_ec2.SubnetSelection(subnets=subnets or vpc.private_subnets)], **kwargs,
+    )  # fmt: skip
+
+
+def old_cluster(stack, vpc, **kwargs):
+    return aws_eks.Cluster(
+        stack, "Cluster", vpc=vpc, version=aws_eks.KubernetesVersion.V1_34, default_capacity=0,
+        kubectl_layer=KubectlV29Layer(stack, "Layer"),
         vpc_subnets=[aws_ec2.SubnetSelection(subnets=vpc.private_subnets)], **kwargs,
     )  # fmt: skip
 
@@ -45,6 +54,85 @@ def test_a_private_endpoint_is_reached_from_the_vpc(stack, vpc):
     network = ClusterConnection.of(cluster).network
     assert network is not None
     assert len(network.security_groups) == 1
+
+
+EVERYBODY = aws_eks_v2.EndpointAccess.PUBLIC_AND_PRIVATE
+OFFICE = "203.0.113.0/24"
+
+
+def test_a_public_endpoint_for_named_addresses_is_reached_from_the_vpc(stack, vpc):
+    cluster = new_cluster(stack, vpc, endpoint_access=EVERYBODY.only_from(OFFICE))
+    assert ClusterConnection.of(cluster).network is not None
+
+
+@pytest.mark.parametrize(
+    "access",
+    [EVERYBODY, EVERYBODY.only_from(OFFICE, "0.0.0.0/0"), aws_eks_v2.EndpointAccess.PUBLIC],
+    ids=["everybody", "everybody, spelt out", "public only"],
+)
+def test_a_public_endpoint_for_everybody_needs_no_vpc(stack, vpc, access):
+    assert ClusterConnection.of(new_cluster(stack, vpc, endpoint_access=access)).network is None
+
+
+@pytest.mark.parametrize("access", ["PRIVATE", "PUBLIC_AND_PRIVATE", "only_from"])
+def test_a_private_endpoint_of_aws_eks_is_reached_where_its_own_kubectl_runs(stack, vpc, access):
+    kinds = aws_eks.EndpointAccess
+    cluster = old_cluster(
+        stack,
+        vpc,
+        endpoint_access=(
+            kinds.PUBLIC_AND_PRIVATE.only_from(OFFICE)
+            if access == "only_from"
+            else getattr(kinds, access)
+        ),
+    )
+    network = ClusterConnection.of(cluster).network
+    assert network is not None
+    assert [subnet.subnet_id for subnet in network.subnets.subnets] == ["subnet-1", "subnet-2"]
+    assert len(network.security_groups) == 1
+
+
+def test_a_public_endpoint_of_aws_eks_needs_no_vpc(stack, vpc):
+    cluster = old_cluster(stack, vpc, endpoint_access=aws_eks.EndpointAccess.PUBLIC)
+    assert ClusterConnection.of(cluster).network is None
+
+
+def test_an_import_of_aws_eks_is_reached_where_its_kubectl_is_said_to_run(stack, vpc):
+    def imported(id, **kwargs):
+        return aws_eks.Cluster.from_cluster_attributes(
+            stack, id, cluster_name="payments", cluster_endpoint="https://x.example",
+            cluster_certificate_authority_data="LS0t", kubectl_private_subnet_ids=["subnet-1"],
+            kubectl_security_group_id="sg-1", **kwargs,
+        )  # fmt: skip
+
+    assert ClusterConnection.of(imported("Whole", vpc=vpc)).network is not None
+    assert ClusterConnection.of(imported("NoVpc")).network is None
+
+
+def test_functions_run_in_isolated_subnets_where_there_are_no_others(stack):
+    vpc = aws_ec2.Vpc.from_vpc_attributes(
+        stack, "Vpc", vpc_id="vpc-1", availability_zones=["a", "b"],
+        isolated_subnet_ids=["subnet-1", "subnet-2"],
+    )  # fmt: skip
+    cluster = new_cluster(
+        stack, vpc, subnets=vpc.isolated_subnets, endpoint_access=aws_eks_v2.EndpointAccess.PRIVATE
+    )
+    service_accounts(stack, cluster=cluster).add("Api", namespace="apps", name="api")
+    assert properties_of(stack, "AWS::Lambda::Function")["VpcConfig"]["SubnetIds"] == [
+        "subnet-1",
+        "subnet-2",
+    ]
+
+
+def test_a_vpc_without_private_subnets_is_refused_with_the_way_out(stack):
+    vpc = aws_ec2.Vpc.from_vpc_attributes(
+        stack, "Vpc", vpc_id="vpc-1", availability_zones=["a", "b"],
+        public_subnet_ids=["subnet-1", "subnet-2"],
+    )  # fmt: skip
+    group = aws_ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")
+    accounts = service_accounts(stack, cluster=connection(vpc=vpc, security_groups=[group]))
+    with pytest.raises(InvalidInput, match=r"from_attributes\(subnets=\.\.\.\)"):
+        accounts.add("Api", namespace="apps", name="api")
 
 
 @pytest.mark.parametrize("eks", [aws_eks, aws_eks_v2])

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -142,10 +142,11 @@ class IrsaServiceAccounts(Construct):
             here for the deploy that removes its last account. Default: none.
         handler_role: role of the function, for clusters without access entries; map it in
             `aws-auth` yourself. Default: an own role with an access entry.
-        permissions_boundary: ceiling on every role made here. Default: no boundary.
-        path: path of every role made here. Default: `/`.
-        settings: log retention, key, boundary and path of the function. Default: one month, keys
-            of the services, and the boundary and path given here.
+        permissions_boundary: ceiling on every role made here, those of functions too. Default:
+            that of *settings*.
+        path: path of every role made here, those of functions too. Default: that of *settings*.
+        settings: log retention, key, boundary and path of functions. Default: one month, keys of
+            the services, no boundary and `/`.
 
     Raises:
         InvalidInput: no installed package serves the version, or *cluster* lacks an attribute.
@@ -193,17 +194,18 @@ class IrsaServiceAccounts(Construct):
         """Where the cluster is reached."""
         self.oidc_provider = oidc_provider
         """IAM OIDC provider of the cluster."""
-        self.settings = settings or FunctionSettings(
-            permissions_boundary=permissions_boundary, role_path=path
+        settings = settings or FunctionSettings()
+        self.settings = replace(
+            settings,
+            permissions_boundary=permissions_boundary or settings.permissions_boundary,
+            role_path=path or settings.role_path,
         )
-        """Settings of the functions made for this cluster."""
+        """Settings of the functions and roles made for this cluster."""
         self.kubernetes_version = kubernetes_version or self.cluster.kubernetes_version
         self._layer = kubectl_layer
         self._namespaces = set(namespaces)
         self._creates_namespaces = False
         self._handler_role = handler_role
-        self._boundary = permissions_boundary or self.settings.permissions_boundary
-        self._path = path or self.settings.role_path
         self._entries: dict[str, _Entry] = {}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
@@ -324,8 +326,8 @@ class IrsaServiceAccounts(Construct):
                 service_accounts=[identity],
                 audience=audience,
                 role_name=role_name,
-                path=path or self._path,
-                permissions_boundary=permissions_boundary or self._boundary,
+                path=path or self.settings.role_path,
+                permissions_boundary=permissions_boundary or self.settings.permissions_boundary,
                 managed_policies=managed_policies,
                 inline_policies=inline_policies,
                 max_session_duration=max_session_duration,
@@ -369,7 +371,11 @@ class IrsaServiceAccounts(Construct):
                     create_namespace=create_namespace,
                     role_arn=role_arn,
                     role_arn_characters=_ROLE_ARN_CHARACTERS
-                    + (PATH_CHARACTERS if created is None else len(path or self._path or "")),
+                    + (
+                        PATH_CHARACTERS
+                        if created is None
+                        else len(path or self.settings.role_path or "")
+                    ),
                 )
             )
         return account

@@ -1,9 +1,16 @@
 import json
 
 import pytest
-from aws_cdk import CfnResource, Duration, Stack, aws_ec2, aws_iam, aws_s3
+from aws_cdk import CfnResource, Duration, Stack, aws_ec2, aws_iam, aws_logs, aws_s3
 
-from irsa_stack import InvalidInput, Ownership
+from irsa_stack import (
+    AwsNodeAddon,
+    AwsNodeRebinding,
+    FunctionSettings,
+    InvalidInput,
+    Ownership,
+)
+from irsa_stack.controllers import AwsLoadBalancerController
 from tests.support.clusters import connection, service_accounts
 from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import COMMERCIAL, Deployment
@@ -318,17 +325,40 @@ def test_the_roles_tags_name_the_account_and_the_cluster(stack, accounts):
     }
 
 
-def test_boundary_and_path_reach_every_role(stack):
+@pytest.mark.parametrize("given", ["by argument", "by settings", "by both"])
+@pytest.mark.parametrize("aws_node", [AwsNodeRebinding, AwsNodeAddon])
+def test_boundary_and_path_reach_every_role(stack, given, aws_node):
     boundary = aws_iam.ManagedPolicy.from_managed_policy_arn(
         stack, "Boundary", "arn:aws:iam::111122223333:policy/boundary"
     )
-    accounts = service_accounts(stack, permissions_boundary=boundary, path="/team/")
+    week = aws_logs.RetentionDays.ONE_WEEK
+    accounts = service_accounts(
+        stack,
+        **{
+            "by argument": {"permissions_boundary": boundary, "path": "/team/"},
+            "by settings": {
+                "settings": FunctionSettings(permissions_boundary=boundary, role_path="/team/")
+            },
+            "by both": {
+                "permissions_boundary": boundary,
+                "path": "/team/",
+                "settings": FunctionSettings(log_retention=week),
+            },
+        }[given],
+    )
     accounts.add("Api", namespace="apps", name="api")
-    roles = of_type(template_of(stack), "AWS::IAM::Role")
-    assert len(roles) == 2
+    aws_node(stack, "AwsNode", service_accounts=accounts)
+    AwsLoadBalancerController(
+        stack, "LoadBalancers", service_accounts=accounts, vpc_id="vpc-0123456789abcdef0"
+    )
+    template = template_of(stack)
+    roles = of_type(template, "AWS::IAM::Role")
+    assert len(roles) == (4 if aws_node is AwsNodeAddon else 5)
     for role in roles:
         assert role["Properties"]["Path"] == "/team/"
         assert role["Properties"]["PermissionsBoundary"].endswith("policy/boundary")
+    for policy in of_type(template, "AWS::IAM::ManagedPolicy"):
+        assert policy["Properties"]["Path"] == "/team/"
 
 
 def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_iam as iam
@@ -21,6 +20,7 @@ from irsa_stack.service_accounts import (
     define_access_entry,
     describe_cluster,
     role_tags,
+    withdrawn_if_refused,
 )
 from irsa_stack.taggable_resource import TaggableResource
 
@@ -28,8 +28,6 @@ AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
 IPV4_POLICY = "AmazonEKS_CNI_Policy"
 IPV6_POLICY = "AmazonEKS_CNI_IPv6_Policy"
 _ROLLOUT_SECONDS_AT_MOST = 780
-# Which construct gives aws-node its role, by the service accounts of the cluster.
-_CLAIMS: WeakKeyDictionary[IrsaServiceAccounts, str] = WeakKeyDictionary()
 
 
 class AwsNodeRebinding(Construct):
@@ -94,54 +92,39 @@ class AwsNodeRebinding(Construct):
         rollout_timeout: Duration | None = None,
         role_name: str | None = None,
     ) -> None:
-        super().__init__(scope, id)
         wait = _ROLLOUT_SECONDS_AT_MOST if rollout_timeout is None else rollout_timeout.to_seconds()
+        claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
             *_family_faults(ip_family, cni_policy),
-            *_claim_faults(service_accounts, self),
+            *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
         if not 1 <= wait <= _ROLLOUT_SECONDS_AT_MOST:
             faults.append(
                 f"rollout_timeout must be 1-{_ROLLOUT_SECONDS_AT_MOST} seconds, got {wait}; a"
                 " function runs for 15 minutes and must have time to undo"
             )
-        if str(AWS_NODE) in service_accounts.accounts:
-            faults.append(
-                f"service_accounts must not hold {str(AWS_NODE)!r} beside AwsNodeRebinding, got"
-                " both; remove the account"
-            )
         refuse(faults)
-
+        super().__init__(scope, id)
         cluster = service_accounts.cluster
-        self.role = IrsaRole(
-            self,
-            "Role",
-            oidc_provider=service_accounts.oidc_provider,
-            service_accounts=[AWS_NODE],
-            managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
-            inline_policies={"Cni": cni_policy} if cni_policy else None,
-            role_name=role_name,
-            path=service_accounts.settings.role_path,
-            permissions_boundary=service_accounts.settings.permissions_boundary,
-            tags=role_tags(AWS_NODE, cluster.cluster_name),
-        )
-        """The role of `aws-node`."""
+        with withdrawn_if_refused(scope, id):
+            self.role = _define_role(self, service_accounts, cni_policy, role_name)
+            """The role of `aws-node`."""
+            function = HandlerFunction(
+                self,
+                "Function",
+                handler="aws_node.on_event.handle",
+                description="Moves aws-node to a role of its own",
+                timeout=FUNCTION_SECONDS,
+                settings=service_accounts.settings,
+                statements=[describe_cluster(self, cluster.cluster_name)],
+                layers=[service_accounts.kubectl_layer],
+                architecture=ARCHITECTURE,
+                memory_size=512,
+                network=cluster.network,
+            )
         policy_arns = [_managed_arn(IPV4_POLICY)]
         if ip_family == "ipv6":
             policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
-        function = HandlerFunction(
-            self,
-            "Function",
-            handler="aws_node.on_event.handle",
-            description="Moves aws-node to a role of its own",
-            timeout=FUNCTION_SECONDS,
-            settings=service_accounts.settings,
-            statements=[describe_cluster(self, cluster.cluster_name)],
-            layers=[service_accounts.kubectl_layer],
-            architecture=ARCHITECTURE,
-            memory_size=512,
-            network=cluster.network,
-        )
         access = define_access_entry(
             self,
             "Access",
@@ -180,6 +163,7 @@ class AwsNodeRebinding(Construct):
         """ARN of the role that the pods carry (known at deploy)."""
         self.detached_from: str = resource.get_att_string("DetachedFrom")
         """Names of the node roles that lost the policy (known at deploy)."""
+        service_accounts.claims.take(AWS_NODE, claimant)
 
 
 class AwsNodeAddon(Construct):
@@ -216,10 +200,10 @@ class AwsNodeAddon(Construct):
         resolve_conflicts: str = "OVERWRITE",
         configuration_values: str | None = None,
     ) -> None:
-        super().__init__(scope, id)
+        claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
             *_family_faults(ip_family, cni_policy),
-            *_claim_faults(service_accounts, self),
+            *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
         if resolve_conflicts not in ("NONE", "OVERWRITE", "PRESERVE"):
             faults.append(
@@ -227,26 +211,17 @@ class AwsNodeAddon(Construct):
                 f" {resolve_conflicts!r}; correct it"
             )
         refuse(faults)
-        cluster = service_accounts.cluster
-        self.role = IrsaRole(
-            self,
-            "Role",
-            oidc_provider=service_accounts.oidc_provider,
-            service_accounts=[AWS_NODE],
-            managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
-            inline_policies={"Cni": cni_policy} if cni_policy else None,
-            path=service_accounts.settings.role_path,
-            permissions_boundary=service_accounts.settings.permissions_boundary,
-            tags=role_tags(AWS_NODE, cluster.cluster_name),
-        )
-        """The role of `aws-node`."""
+        super().__init__(scope, id)
+        with withdrawn_if_refused(scope, id):
+            self.role = _define_role(self, service_accounts, cni_policy)
+            """The role of `aws-node`."""
         self.binding: IConstruct = TaggableResource(
             self,
             "Resource",
             resource_type="AWS::EKS::Addon",
             properties={
                 "AddonName": "vpc-cni",
-                "ClusterName": cluster.cluster_name,
+                "ClusterName": service_accounts.cluster.cluster_name,
                 "AddonVersion": addon_version,
                 "ConfigurationValues": configuration_values,
                 # The pods of the cluster keep their network when the stack goes.
@@ -256,6 +231,27 @@ class AwsNodeAddon(Construct):
             },
         )
         """Depend on it to be made after `aws-node` has its role."""
+        service_accounts.claims.take(AWS_NODE, claimant)
+
+
+def _define_role(
+    scope: Construct,
+    service_accounts: IrsaServiceAccounts,
+    cni_policy: iam.PolicyDocument | dict[str, Any] | None,
+    role_name: str | None = None,
+) -> IrsaRole:
+    return IrsaRole(
+        scope,
+        "Role",
+        oidc_provider=service_accounts.oidc_provider,
+        service_accounts=[AWS_NODE],
+        managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
+        inline_policies={"Cni": cni_policy} if cni_policy else None,
+        role_name=role_name,
+        path=service_accounts.settings.role_path,
+        permissions_boundary=service_accounts.settings.permissions_boundary,
+        tags=role_tags(AWS_NODE, service_accounts.cluster.cluster_name),
+    )
 
 
 def _family_faults(ip_family: str, cni_policy: object) -> list[str]:
@@ -312,15 +308,3 @@ def _define_detaching(
             ],
         },
     )
-
-
-def _claim_faults(service_accounts: IrsaServiceAccounts, claimant: Construct) -> list[str]:
-    """One of the two constructs in this file, and once: a second would undo the first."""
-    claim = f"{type(claimant).__name__} {claimant.node.path!r}"
-    first = _CLAIMS.setdefault(service_accounts, claim)
-    if first == claim:
-        return []
-    return [
-        "service_accounts must have one construct that gives aws-node its role, got"
-        f" {claim} beside {first}; keep one"
-    ]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -15,11 +16,13 @@ from aws_cdk import (
     IStableAnyProducer,
     Lazy,
     Stack,
+    Stage,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, DependencyGroup, IConstruct
 
+from irsa_stack.account_claims import AccountClaims
 from irsa_stack.arn import arn_faults
 from irsa_stack.binder_access import access_policies
 from irsa_stack.budgets import PATH_CHARACTERS, ROLE_NAME_CHARACTERS, document_characters
@@ -206,6 +209,14 @@ class IrsaServiceAccounts(Construct):
         self._namespaces = set(namespaces)
         self._creates_namespaces = False
         self._handler_role = handler_role
+        # The claims last as long as the stage does, and it as long as whoever has made claims.
+        self._stage = Stage.of(self) or self.node.root
+        self.claims = AccountClaims.of(
+            self._stage, (self.cluster.cluster_name, self.cluster.endpoint)
+        )
+        """Who binds which account of the cluster."""
+        self._claimant = f"{type(self).__name__} {self.node.path!r}"
+        self._ids: set[str] = {"Access", "Binder", "Bindings"}
         self._entries: dict[str, _Entry] = {}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
@@ -256,7 +267,7 @@ class IrsaServiceAccounts(Construct):
         """Define a service account and the role that only it can assume.
 
         Args:
-            id: id of the role's construct below this one.
+            id: id of the role's construct below this one, used once.
             namespace: RFC 1123 label.
             name: RFC 1123 subdomain.
             ownership: whose object the account is. Default: ours, `CREATE`.
@@ -302,10 +313,11 @@ class IrsaServiceAccounts(Construct):
             *_size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
             *([] if role_arn is None else arn_faults(role_arn, "role", of="role_arn")),
         ]
-        if identity is not None and str(identity) in self._accounts:
+        if identity is not None:
+            faults += self.claims.faults(identity, self._claimant)
+        if id in self._ids:
             faults.append(
-                f"service account must be bound once in a cluster, got {str(identity)!r} twice;"
-                " remove one"
+                f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
             )
         if force and ownership is not Ownership.ADOPT:
             faults.append(f"force must go with ADOPT, got {ownership}; remove it")
@@ -319,23 +331,24 @@ class IrsaServiceAccounts(Construct):
 
         created = None
         if role_arn is None:
-            created = IrsaRole(
-                self,
-                id,
-                oidc_provider=self.oidc_provider,
-                service_accounts=[identity],
-                audience=audience,
-                role_name=role_name,
-                path=path or self.settings.role_path,
-                permissions_boundary=permissions_boundary or self.settings.permissions_boundary,
-                managed_policies=managed_policies,
-                inline_policies=inline_policies,
-                max_session_duration=max_session_duration,
-                description=description,
-                tags=role_tags(identity, self.cluster.cluster_name),
-                grants=self._grants,
-                allow_default_service_account=allow_default_service_account,
-            )
+            with withdrawn_if_refused(self, id):
+                created = IrsaRole(
+                    self,
+                    id,
+                    oidc_provider=self.oidc_provider,
+                    service_accounts=[identity],
+                    audience=audience,
+                    role_name=role_name,
+                    path=path or self.settings.role_path,
+                    permissions_boundary=permissions_boundary or self.settings.permissions_boundary,
+                    managed_policies=managed_policies,
+                    inline_policies=inline_policies,
+                    max_session_duration=max_session_duration,
+                    description=description,
+                    tags=role_tags(identity, self.cluster.cluster_name),
+                    grants=self._grants,
+                    allow_default_service_account=allow_default_service_account,
+                )
             role_arn = created.role_arn
         own = webhook_annotations(
             role_arn=role_arn,
@@ -352,41 +365,46 @@ class IrsaServiceAccounts(Construct):
             binding=self._bindings,
             helm_values=_helm_values(helm_values_path, identity, ownership, own),
         )
-        self._accounts[str(identity)] = account
         if ownership in (Ownership.CREATE, Ownership.ADOPT):
-            self._bind(
-                _Entry(
-                    identity=identity,
-                    ownership=ownership,
-                    manifest=service_account_manifest(
-                        identity,
-                        annotations={**(annotations or {}), **own},
-                        labels={
-                            **(labels or {}),
-                            **(MANAGED_BY_LABEL if ownership is Ownership.CREATE else {}),
-                        },
-                    ),
-                    restart=tuple(restart),
-                    force=force,
-                    create_namespace=create_namespace,
-                    role_arn=role_arn,
-                    role_arn_characters=_ROLE_ARN_CHARACTERS
-                    + (
-                        PATH_CHARACTERS
-                        if created is None
-                        else len(path or self.settings.role_path or "")
-                    ),
+            with withdrawn_if_refused(self, id):
+                self._bind(
+                    _Entry(
+                        identity=identity,
+                        ownership=ownership,
+                        manifest=service_account_manifest(
+                            identity,
+                            annotations={**(annotations or {}), **own},
+                            labels={
+                                **(labels or {}),
+                                **(MANAGED_BY_LABEL if ownership is Ownership.CREATE else {}),
+                            },
+                        ),
+                        restart=tuple(restart),
+                        force=force,
+                        create_namespace=create_namespace,
+                        role_arn=role_arn,
+                        role_arn_characters=_ROLE_ARN_CHARACTERS
+                        + (
+                            PATH_CHARACTERS
+                            if created is None
+                            else len(path or self.settings.role_path or "")
+                        ),
+                    )
                 )
-            )
+        if created is not None:
+            self._ids.add(id)
+        self.claims.take(identity, self._claimant)
+        self._accounts[str(identity)] = account
         return account
 
     def _bind(self, entry: "_Entry") -> None:
+        if not self._batches:
+            with withdrawn_if_refused(self, "Binder"):
+                self._add_batch()
+            self._batch_bytes = [0]
         self._namespaces.add(entry.identity.namespace)
         self._creates_namespaces |= entry.create_namespace
         self._entries[entry.key] = entry
-        if not self._batches:
-            self._add_batch()
-            self._batch_bytes = [0]
         self._batch_bytes[_batch_of(entry.key, len(self._batches))] += entry.bytes
         while max(self._batch_bytes) > BATCH_BYTES:
             for _ in range(len(self._batches)):
@@ -502,6 +520,16 @@ class _Entry:
             and is_common(self.manifest, self.identity, role_arn=self.role_arn)
         )
         return self.role_arn if nothing_special else entry
+
+
+@contextmanager
+def withdrawn_if_refused(scope: Construct, id: str) -> Iterator[None]:
+    """Take a half-made construct out of the tree, so that its id serves the corrected one."""
+    try:
+        yield
+    except InvalidInput:
+        scope.node.try_remove_child(id)
+        raise
 
 
 def define_access_entry(

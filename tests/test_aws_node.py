@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_cdk import Duration, Stack, Tags, aws_iam
 
-from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput
+from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput, Ownership
+from irsa_stack.controllers import VpcCni
 from tests.support.clusters import service_accounts
 from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import COMMERCIAL, Deployment
 
 if TYPE_CHECKING:
-    from irsa_stack import IrsaServiceAccounts
+    from irsa_stack import BoundServiceAccount, IrsaServiceAccounts
 
 CNI = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
 DOCUMENT = {"Version": "2012-10-17", "Statement": []}
@@ -219,24 +220,56 @@ def test_refuses_to_resolve_conflicts_in_an_unknown_way(
         AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, resolve_conflicts="MERGE")
 
 
-def test_refuses_aws_node_as_an_account_of_its_own_too(
-    stack: Stack, accounts: IrsaServiceAccounts
+def as_account(
+    _: Stack, name: str, *, service_accounts: IrsaServiceAccounts
+) -> BoundServiceAccount:
+    return service_accounts.add(
+        name, namespace="kube-system", name="aws-node", ownership=Ownership.ADOPT
+    )
+
+
+WAYS = [AwsNodeRebinding, AwsNodeAddon, VpcCni, as_account]
+
+
+@pytest.mark.parametrize("binders", [1, 2])
+@pytest.mark.parametrize("first", WAYS)
+@pytest.mark.parametrize("second", WAYS)
+def test_refuses_a_second_role_for_aws_node_in_either_order(
+    stack: Stack, first: type, second: type, binders: int
 ) -> None:
-    accounts.add("AwsNode", namespace="kube-system", name="aws-node")
+    accounts = service_accounts(stack)
+    first(stack, "First", service_accounts=accounts)
+    if binders == 2:
+        other = Stack(stack.node.root, "Other")
+        accounts = service_accounts(other)
+        stack = other
 
-    with pytest.raises(InvalidInput, match="must not hold 'kube-system/aws-node' beside"):
-        rebind(stack, accounts)
+    with pytest.raises(InvalidInput, match=r"bound once in a cluster, got 'kube-system/aws-node'"):
+        second(stack, "Second", service_accounts=accounts)
 
 
-@pytest.mark.parametrize("second", [AwsNodeAddon, AwsNodeRebinding])
-def test_refuses_a_second_construct_for_aws_node(
-    stack: Stack, accounts: IrsaServiceAccounts, second: type
+def test_a_refusal_names_both_who_want_the_account(
+    stack: Stack, accounts: IrsaServiceAccounts
 ) -> None:
     AwsNodeRebinding(stack, "First", service_accounts=accounts)
 
     with pytest.raises(InvalidInput) as told:
-        second(stack, "Second", service_accounts=accounts)
+        AwsNodeAddon(stack, "Second", service_accounts=accounts)
 
-    assert f"got {second.__name__} 'Stack/Second' beside AwsNodeRebinding 'Stack/First'" in str(
-        told.value
+    assert told.value.faults == (
+        "service account must be bound once in a cluster, got 'kube-system/aws-node' by"
+        " AwsNodeAddon 'Stack/Second' beside AwsNodeRebinding 'Stack/First'; remove one",
     )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rollout_timeout": Duration.hours(1)}, {"role_name": "r" * 65}], ids=str
+)
+def test_a_refused_construct_can_be_corrected(
+    stack: Stack, accounts: IrsaServiceAccounts, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidInput):
+        rebind(stack, accounts, **wrong)
+
+    rebind(stack, accounts)
+    assert properties(stack, "Custom::AwsNodeRebinding")

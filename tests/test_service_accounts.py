@@ -1,7 +1,18 @@
+import dataclasses
 import json
 
 import pytest
-from aws_cdk import CfnResource, Duration, Stack, aws_ec2, aws_iam, aws_logs, aws_s3
+from aws_cdk import (
+    CfnResource,
+    Duration,
+    Stack,
+    Stage,
+    aws_ec2,
+    aws_eks_v2,
+    aws_iam,
+    aws_logs,
+    aws_s3,
+)
 
 from irsa_stack import (
     AwsNodeAddon,
@@ -403,10 +414,66 @@ def test_refuses_a_mistake_and_names_its_fix(accounts, kwargs, rule, fix):
 
 
 def test_one_account_twice_is_refused(accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("First", namespace="apps", name="api")
     [fault] = faults_of(accounts)
     assert fault == (
         "service account must be bound once in a cluster, got 'apps/api' twice; remove one"
+    )
+
+
+def test_one_account_in_two_binders_of_a_cluster_is_refused(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api")
+    other = service_accounts(Stack(stack.node.root, "Other"))
+    [fault] = faults_of(other)
+    assert fault == (
+        "service account must be bound once in a cluster, got 'apps/api' by IrsaServiceAccounts"
+        " 'Other/ServiceAccounts' beside IrsaServiceAccounts 'Stack/ServiceAccounts'; remove one"
+    )
+
+
+def test_accounts_of_one_cluster_may_be_spread_over_stacks(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api")
+    other = service_accounts(Stack(stack.node.root, "Other"))
+    assert other.add("Job", namespace="apps", name="job")
+
+
+@pytest.mark.parametrize("apart", ["apps", "stages", "clusters"])
+def test_one_account_may_be_in_two(apart):
+    app = app_with_flags()
+    for number in range(2):
+        scope = app_with_flags() if apart == "apps" else app
+        if apart == "stages":
+            scope = Stage(app, f"Stage{number}")
+        name = f"payments-{number}" if apart == "clusters" else "payments-prod"
+        cluster = dataclasses.replace(connection(), cluster_name=name)
+        accounts = service_accounts(Stack(scope, f"Stack{number}"), cluster=cluster)
+        assert accounts.add("Api", namespace="apps", name="api")
+
+
+def test_an_account_of_a_cluster_made_here_is_bound_once(stack):
+    cluster = aws_eks_v2.Cluster(
+        stack, "Cluster", version=aws_eks_v2.KubernetesVersion.V1_34,
+        default_capacity_type=aws_eks_v2.DefaultCapacityType.NODEGROUP, default_capacity=0,
+    )  # fmt: skip
+    service_accounts(stack, cluster=cluster).add("Api", namespace="apps", name="api")
+    other = service_accounts(Stack(stack.node.root, "Other"), cluster=cluster)
+    assert "bound once in a cluster" in faults_of(other)[0]
+
+
+@pytest.mark.parametrize("wrong", [{"name": "default"}, {"role_name": "r" * 65}], ids=str)
+def test_a_refused_account_can_be_corrected(stack, accounts, wrong):
+    faults_of(accounts, **wrong)
+    accounts.add("Api", namespace="apps", name="api")
+    assert len(only_batch(stack)) == 1
+
+
+@pytest.mark.parametrize("id", ["Binder", "Access", "Bindings", "Taken"])
+def test_an_id_that_is_taken_is_refused_by_name(accounts, id):
+    accounts.add("Taken", namespace="apps", name="taken")
+    with pytest.raises(InvalidInput) as caught:
+        accounts.add(id, namespace="apps", name="api")
+    assert caught.value.faults == (
+        f"id must be one that nothing in Stack/ServiceAccounts has, got {id!r}; choose another",
     )
 
 

@@ -15,7 +15,12 @@ from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.faults import refuse
 from irsa_stack.role import IrsaRole
-from irsa_stack.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
+from irsa_stack.service_accounts import (
+    BoundServiceAccount,
+    IrsaServiceAccounts,
+    Ownership,
+    withdrawn_if_refused,
+)
 from irsa_stack.trust_document import trust_document
 
 
@@ -69,26 +74,29 @@ class Controller(Construct):
         **account: Unpack[AccountOptions],
     ) -> None:
         super().__init__(scope, id)
-        rendered = {name: trust_document(document, names) for name, document in documents.items()}
-        if as_managed_policies:
-            path = account.get("path") or service_accounts.settings.role_path
-            for name, document in documents.items():
-                policy = self._managed_policy(name, document, rendered.pop(name), path)
-                _acknowledge(policy, {name: document}, wildcards)
-                managed_policies += (
-                    iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref),
-                )
-        self.account: BoundServiceAccount = service_accounts.add(
-            id,
-            namespace=namespace,
-            name=service_account,
-            ownership=ownership,
-            helm_values_path=helm_values_path,
-            managed_policies=managed_policies,
-            inline_policies=rendered,
-            **account,
-        )
-        """The account as `IrsaServiceAccounts.add` returned it."""
+        with withdrawn_if_refused(scope, id):
+            rendered = {
+                name: trust_document(document, names) for name, document in documents.items()
+            }
+            if as_managed_policies:
+                path = account.get("path") or service_accounts.settings.role_path
+                for name, document in documents.items():
+                    policy = self._managed_policy(name, document, rendered.pop(name), path)
+                    _acknowledge(policy, {name: document}, wildcards)
+                    managed_policies += (
+                        iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref),
+                    )
+            self.account: BoundServiceAccount = service_accounts.add(
+                id,
+                namespace=namespace,
+                name=service_account,
+                ownership=ownership,
+                helm_values_path=helm_values_path,
+                managed_policies=managed_policies,
+                inline_policies=rendered,
+                **account,
+            )
+            """The account as `IrsaServiceAccounts.add` returned it."""
         if not as_managed_policies:
             _acknowledge(self.account.role, documents, wildcards)
         if quote_annotations:

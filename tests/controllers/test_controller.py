@@ -6,6 +6,7 @@ import json
 import pytest
 from aws_cdk import App, Stack, Validations, aws_s3
 from cdk_nag import AwsSolutionsChecks
+from constructs import Construct
 
 from irsa_stack import Ownership
 from irsa_stack.controllers import (
@@ -235,6 +236,23 @@ def test_names_its_account_as_the_user_wants(name):
         ownership=Ownership.NONE,
     )
     assert controller.identity.subject == "system:serviceaccount:platform:mine"
+
+
+def test_a_refused_controller_can_be_corrected(name):
+    stack = Stack(app_with_flags(), "Stack")
+    accounts = example_cluster.service_accounts(stack)
+    with pytest.raises(InvalidInput, match="role_name must be at most 64"):
+        CONTROLLERS[name][0](stack, accounts, role_name="r" * 65)
+    assert CONTROLLERS[name][0](stack, accounts, role_name="r")
+
+
+def test_refuses_the_id_of_another_controller_of_the_cluster():
+    stack = Stack(app_with_flags(), "Stack")
+    accounts = example_cluster.service_accounts(stack)
+    first, second = (Construct(stack, side) for side in ("Public", "Private"))
+    dns(first, accounts)
+    with pytest.raises(InvalidInput, match=r"id must be one that nothing in .* has, got 'Dns'"):
+        dns(second, accounts, service_account="private-dns")
 
 
 @pytest.mark.parametrize("wrong", ["payments-dev", "payments-prod2"])

@@ -1,12 +1,12 @@
 """Service accounts of one cluster, each bound to a role of its own."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import jsii
 from aws_cdk import (
@@ -27,9 +27,10 @@ from irsa_stack.arn import arn_faults
 from irsa_stack.binder_access import access_policies
 from irsa_stack.budgets import PATH_CHARACTERS, ROLE_NAME_CHARACTERS, document_characters
 from irsa_stack.cluster_connection import ClusterConnection
+from irsa_stack.deploy_time import TOKEN
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.handler_function import FunctionSettings, HandlerFunction
-from irsa_stack.identity import ServiceAccountIdentity
+from irsa_stack.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.kubectl_layer import kubectl_layer as layer_for_version
 from irsa_stack.role import IrsaRole
@@ -43,7 +44,7 @@ from irsa_stack.service_account_manifest import (
     webhook_annotations,
 )
 from irsa_stack.taggable_resource import TaggableResource
-from irsa_stack.trust import STS_AUDIENCE
+from irsa_stack.trust import STS_AUDIENCE, default_account_faults
 
 BATCH_BYTES = 100_000
 """Bytes of a batch's property. CloudFormation sends old and new properties in one asynchronous
@@ -56,6 +57,8 @@ ACCOUNT_BYTES = BATCH_BYTES // 4
 """Bytes of what is special about one account: several must fit into a batch."""
 
 _ROLE_ARN_CHARACTERS = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
+
+_T = TypeVar("_T")
 
 FUNCTION_SECONDS = 900
 SERVICE_TIMEOUT = Duration.minutes(20)
@@ -72,6 +75,11 @@ class Ownership(StrEnum):
     """A chart's: nothing is applied, the chart's values are emitted."""
     NONE = "NONE"
     """Not our concern: a role only."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        refuse([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
+        raise AssertionError  # pragma: no cover (refuse raised)
 
 
 @jsii.implements(iam.IGrantable)
@@ -152,7 +160,8 @@ class IrsaServiceAccounts(Construct):
             the services, no boundary and `/`.
 
     Raises:
-        InvalidInput: no installed package serves the version, or *cluster* lacks an attribute.
+        InvalidInput: no installed package serves the version, *cluster* lacks an attribute, or one
+            of *namespaces* is no name of one.
 
     Examples:
         >>> import aws_cdk as cdk
@@ -192,6 +201,7 @@ class IrsaServiceAccounts(Construct):
         path: str | None = None,
         settings: FunctionSettings | None = None,
     ) -> None:
+        refuse(_namespaces_faults(namespaces))
         super().__init__(scope, id)
         self.cluster = ClusterConnection.of(cluster)
         """Where the cluster is reached."""
@@ -283,7 +293,8 @@ class IrsaServiceAccounts(Construct):
             audience: value of `aud` in tokens and trust policy. Default: `sts.amazonaws.com`.
             helm_values_path: where the chart takes its service account from, with dots. Default:
                 `serviceAccount`.
-            role_arn: an existing role to bind instead of making one. Default: a role is made.
+            role_arn: an existing role to bind instead of making one; it takes no option of a role.
+                Default: a role is made.
             role_name: see `IrsaRole`.
             path: see `IrsaRole`. Default: that of this construct.
             permissions_boundary: see `IrsaRole`. Default: that of this construct.
@@ -299,32 +310,35 @@ class IrsaServiceAccounts(Construct):
         Raises:
             InvalidInput: a rule of Kubernetes or IAM is broken; all faults are listed.
         """
-        faults: list[str] = []
-        try:
-            identity = ServiceAccountIdentity(namespace, name)
-        except InvalidInput as error:
-            faults.extend(error.faults)
-            identity = None
+        identity, faults = _read(ServiceAccountIdentity, namespace, name)
+        whose, more = _read(Ownership, ownership)
+        ownership = whose or Ownership.CREATE
         seconds = None if token_expiration is None else token_expiration.to_seconds()
         faults += [
+            *more,
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
             *_restart_faults(restart, ownership),
             *_size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
-            *([] if role_arn is None else arn_faults(role_arn, "role", of="role_arn")),
+            *_ownership_faults(ownership, force=force, create_namespace=create_namespace),
+            *self._taken_faults(id, identity),
         ]
-        if identity is not None:
-            faults += self.claims.faults(identity, self._claimant)
-        if id in self._ids:
-            faults.append(
-                f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
-            )
-        if force and ownership is not Ownership.ADOPT:
-            faults.append(f"force must go with ADOPT, got {ownership}; remove it")
-        if create_namespace and ownership in (Ownership.HELM, Ownership.NONE):
-            faults.append(
-                f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
-            )
+        if role_arn is not None:
+            faults += [
+                *arn_faults(role_arn, "role", of="role_arn"),
+                *default_account_faults(
+                    [] if identity is None else [identity], allowed=allow_default_service_account
+                ),
+                *_alone_faults(
+                    role_name=role_name,
+                    path=path,
+                    permissions_boundary=permissions_boundary,
+                    managed_policies=managed_policies,
+                    inline_policies=inline_policies,
+                    max_session_duration=max_session_duration,
+                    description=description,
+                ),
+            ]
         refuse(faults)
         if identity is None:  # pragma: no cover (refused above; for the type checker)
             raise AssertionError
@@ -396,6 +410,12 @@ class IrsaServiceAccounts(Construct):
         self.claims.take(identity, self._claimant)
         self._accounts[str(identity)] = account
         return account
+
+    def _taken_faults(self, id: str, identity: ServiceAccountIdentity | None) -> Iterator[str]:
+        if identity is not None:
+            yield from self.claims.faults(identity, self._claimant)
+        if id in self._ids:
+            yield f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
 
     def _bind(self, entry: "_Entry") -> None:
         if not self._batches:
@@ -597,6 +617,39 @@ def _size_faults(**special: object) -> Iterator[str]:
             f"labels, annotations and restart must be at most {ACCOUNT_BYTES} bytes together, got"
             f" {size}; put large texts into a ConfigMap"
         )
+
+
+def _read(kind: Callable[..., _T], *values: object) -> tuple[_T | None, list[str]]:
+    """Return what *values* stand for, or why they stand for nothing."""
+    try:
+        return kind(*values), []
+    except InvalidInput as error:
+        return None, list(error.faults)
+
+
+def _ownership_faults(
+    ownership: Ownership, *, force: bool, create_namespace: bool
+) -> Iterator[str]:
+    if force and ownership is not Ownership.ADOPT:
+        yield f"force must go with ADOPT, got {ownership}; remove it"
+    if create_namespace and ownership in (Ownership.HELM, Ownership.NONE):
+        yield f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
+
+
+def _alone_faults(**options: object) -> Iterator[str]:
+    """Refuse options of a role that is made elsewhere."""
+    given = ", ".join(name for name, value in options.items() if value)
+    if given:
+        yield f"role_arn must stand alone, got {given}; set that where the role is defined"
+
+
+def _namespaces_faults(namespaces: Sequence[str]) -> Iterator[str]:
+    if isinstance(namespaces, str):
+        yield f"namespaces must be a list, got {namespaces!r}; put it in brackets"
+        return
+    for namespace in namespaces:
+        if not TOKEN.search(f"{namespace}"):
+            yield from namespace_faults(namespace)
 
 
 def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[str]:

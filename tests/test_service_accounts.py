@@ -3,6 +3,7 @@ import json
 
 import pytest
 from aws_cdk import (
+    CfnParameter,
     CfnResource,
     Duration,
     Stack,
@@ -25,6 +26,8 @@ from irsa_stack.controllers import AwsLoadBalancerController
 from tests.support.clusters import connection, service_accounts
 from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import COMMERCIAL, Deployment
+
+ROLE = "arn:aws:iam::444455556666:role/api"
 
 
 @pytest.fixture
@@ -208,9 +211,10 @@ def test_accounts_of_others_reach_no_function(stack, accounts, ownership):
     assert {body["Type"] for body in template_of(stack)["Resources"].values()} == {"AWS::IAM::Role"}
 
 
-def test_a_chart_gets_the_values_that_make_its_account(accounts):
+@pytest.mark.parametrize("ownership", [Ownership.HELM, "HELM"])
+def test_a_chart_gets_the_values_that_make_its_account(accounts, ownership):
     api = accounts.add(
-        "Api", namespace="apps", name="api", ownership=Ownership.HELM,
+        "Api", namespace="apps", name="api", ownership=ownership,
         helm_values_path="controller.serviceAccount",
     )  # fmt: skip
     values = api.helm_values["controller"]["serviceAccount"]
@@ -405,12 +409,43 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
         ),
         ({"role_arn": "arn:aws:iam::111122223333:role:api"}, "role_arn must be written", "slash"),
         ({"role_name": "r" * 65}, "role_name must be at most 64", "shorten"),
+        ({"ownership": "bogus"}, "ownership must be of CREATE, ADOPT, HELM, NONE", "correct it"),
+        ({"name": "default", "role_arn": ROLE}, "service account must not be 'apps/default'", ""),
+        (
+            {"role_arn": ROLE, "role_name": "api", "description": "of the API"},
+            "role_arn must stand alone, got role_name, description",
+            "where the role is defined",
+        ),
         ({"audience": ""}, "audience must be one exact value", "sts.amazonaws.com"),
     ],
 )
 def test_refuses_a_mistake_and_names_its_fix(accounts, kwargs, rule, fix):
     faults = faults_of(accounts, **kwargs)
     assert [fault for fault in faults if fault.startswith(rule) and fix in fault], faults
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "rule"),
+    [
+        (["*"], "namespace must be one exact name, got '*'"),
+        (["apps", "prod-*"], "namespace must be one exact name, got 'prod-*'"),
+        (["UPPER"], "namespace must be 1-63 characters"),
+        ("apps", "namespaces must be a list, got 'apps'"),
+    ],
+)
+def test_refuses_to_enter_what_is_no_namespace(stack, namespaces, rule):
+    with pytest.raises(InvalidInput) as caught:
+        service_accounts(stack, namespaces=namespaces)
+    [fault] = caught.value.faults
+    assert fault.startswith(rule)
+
+
+def test_a_namespace_to_enter_may_be_known_at_deploy_only(stack):
+    old = CfnParameter(stack, "Old").value_as_string
+    service_accounts(stack, namespaces=[old]).add("Api", namespace="apps", name="api")
+    assert {"Ref": "Old"} in of_type(template_of(stack), "AWS::EKS::AccessEntry")[0]["Properties"][
+        "AccessPolicies"
+    ][0]["AccessScope"]["Namespaces"]
 
 
 def test_one_account_twice_is_refused(accounts):

@@ -86,6 +86,7 @@ class VpcCni(Controller):
         ownership: Ownership = Ownership.ADOPT,
         **account: Unpack[AccountOptions],
     ) -> None:
+        ownership = Ownership(ownership)
         if ownership is Ownership.CREATE:
             refuse(
                 [

@@ -25,7 +25,12 @@ from constructs import Construct, DependencyGroup, IConstruct
 from irsa_stack.account_claims import AccountClaims
 from irsa_stack.arn import arn_faults
 from irsa_stack.binder_access import access_policies
-from irsa_stack.budgets import PATH_CHARACTERS, ROLE_NAME_CHARACTERS, document_characters
+from irsa_stack.budgets import (
+    PATH_CHARACTERS,
+    ROLE_NAME_CHARACTERS,
+    TRUST_POLICY_CHARACTERS,
+    document_characters,
+)
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.deploy_time import TOKEN
 from irsa_stack.faults import InvalidInput, refuse
@@ -33,7 +38,7 @@ from irsa_stack.handler_function import FunctionSettings, HandlerFunction
 from irsa_stack.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.kubectl_layer import kubectl_layer as layer_for_version
-from irsa_stack.role import IrsaRole
+from irsa_stack.role import IrsaRole, Trust
 from irsa_stack.service_account_manifest import (
     COMMON_MANIFEST,
     MANAGED_BY_LABEL,
@@ -272,6 +277,9 @@ class IrsaServiceAccounts(Construct):
         inline_policies: Mapping[str, iam.PolicyDocument | Mapping[str, Any]] | None = None,
         max_session_duration: Duration | None = None,
         description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        trusts: Sequence[Trust] = (),
+        trust_policy_characters: int = TRUST_POLICY_CHARACTERS,
         allow_default_service_account: bool = False,
     ) -> BoundServiceAccount:
         """Define a service account and the role that only it can assume.
@@ -295,14 +303,21 @@ class IrsaServiceAccounts(Construct):
                 `serviceAccount`.
             role_arn: an existing role to bind instead of making one; it takes no option of a role.
                 Default: a role is made.
-            role_name: see `IrsaRole`.
-            path: see `IrsaRole`. Default: that of this construct.
-            permissions_boundary: see `IrsaRole`. Default: that of this construct.
-            managed_policies: see `IrsaRole`.
-            inline_policies: see `IrsaRole`.
-            max_session_duration: see `IrsaRole`.
-            description: see `IrsaRole`.
-            allow_default_service_account: see `IrsaRole`.
+            role_name: 1 to 64 characters. Default: CloudFormation names the role.
+            path: path of the role, with slashes at both ends. Default: that of this construct.
+            permissions_boundary: ceiling on every grant. Default: that of this construct.
+            managed_policies: policies attached at definition, at most 10 without a raised quota.
+                Default: none.
+            inline_policies: documents by name, 10,240 characters together with the grants. Default:
+                none.
+            max_session_duration: 1 to 12 hours. Default: 1 hour, set by IAM.
+            description: at most 1,000 characters. Default: none.
+            tags: tags of the role besides `ServiceAccountName`, `ServiceAccountNamespace` and
+                `ClusterName`, or in their place; at most 50 together. Default: none.
+            trusts: accounts of more clusters that may assume the role. Default: none.
+            trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
+            allow_default_service_account: whether the account named `default` may have the role.
+                Default: no.
 
         Returns:
             The account, its role, and what a chart needs; pass it to any `grant_*` method.
@@ -337,6 +352,8 @@ class IrsaServiceAccounts(Construct):
                     inline_policies=inline_policies,
                     max_session_duration=max_session_duration,
                     description=description,
+                    tags=tags,
+                    trusts=trusts,
                 ),
             ]
         refuse(faults)
@@ -359,7 +376,9 @@ class IrsaServiceAccounts(Construct):
                     inline_policies=inline_policies,
                     max_session_duration=max_session_duration,
                     description=description,
-                    tags=role_tags(identity, self.cluster.cluster_name),
+                    tags={**role_tags(identity, self.cluster.cluster_name), **(tags or {})},
+                    trusts=trusts,
+                    trust_policy_characters=trust_policy_characters,
                     grants=self._grants,
                     allow_default_service_account=allow_default_service_account,
                 )

@@ -18,9 +18,11 @@ from aws_cdk import (
 from irsa_stack import (
     AwsNodeAddon,
     AwsNodeRebinding,
+    EksOidcProvider,
     FunctionSettings,
     InvalidInput,
     Ownership,
+    Trust,
 )
 from irsa_stack.controllers import AwsLoadBalancerController
 from tests.support.clusters import connection, service_accounts
@@ -338,6 +340,41 @@ def test_the_roles_tags_name_the_account_and_the_cluster(stack, accounts):
         "ServiceAccountNamespace": "apps",
         "ClusterName": "payments-prod",
     }
+
+
+def test_more_tags_join_the_standard_ones_or_take_their_place(stack, accounts):
+    accounts.add(
+        "Api", namespace="apps", name="api", tags={"Team": "apps", "ClusterName": "the one"}
+    )
+    [role] = Deployment({"Stack": template_of(stack)}).web_identity_roles().values()
+    assert role.tags == {
+        "ServiceAccountName": "api",
+        "ServiceAccountNamespace": "apps",
+        "ClusterName": "the one",
+        "Team": "apps",
+    }
+
+
+def test_an_account_of_another_cluster_may_share_the_role(stack, accounts):
+    url = "https://oidc.eks.eu-west-1.amazonaws.com/id/OTHER"
+    other = EksOidcProvider.from_issuer_url(stack, "Other", url)
+    accounts.add(
+        "Api", namespace="apps", name="api",
+        trusts=[Trust(oidc_provider=other, service_accounts=["apps/api"])],
+    )  # fmt: skip
+    [role] = of_type(template_of(stack), "AWS::IAM::Role")[:1]
+    assert len(role["Properties"]["AssumeRolePolicyDocument"]["Statement"]) == 2
+
+
+def test_a_raised_quota_makes_room_for_a_longer_trust_policy(accounts):
+    many = [f"apps/{'x' * 60}{number}" for number in range(40)]
+    url = "https://oidc.eks.eu-west-1.amazonaws.com/id/OTHER"
+    other = EksOidcProvider.from_issuer_url(accounts, "Other", url)
+    trusts = [Trust(oidc_provider=other, service_accounts=many)]
+    assert any("L-C07B4B0D" in fault for fault in faults_of(accounts, trusts=trusts))
+    assert accounts.add(
+        "Api", namespace="apps", name="api", trusts=trusts, trust_policy_characters=8_192
+    )
 
 
 @pytest.mark.parametrize("given", ["by argument", "by settings", "by both"])

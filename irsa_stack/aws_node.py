@@ -42,7 +42,8 @@ class AwsNodeRebinding(Construct):
     nodes after `binding`. For clusters whose VPC CNI is a managed add-on use `AwsNodeAddon`.
 
     Args:
-        service_accounts: the service accounts of the cluster.
+        service_accounts: the service accounts of the cluster. With a *handler_role* of theirs, the
+            function has that role, which is let move the policy, and no access entry.
         node_roles: existing roles that lose the CNI policy at the end. Default: none.
         ip_family: `ipv4` or `ipv6`. Default: `ipv4`.
         cni_policy: document in place of the AWS managed one; needed for `ipv6`, for which AWS has
@@ -121,17 +122,11 @@ class AwsNodeRebinding(Construct):
                 architecture=ARCHITECTURE,
                 memory_size=512,
                 network=cluster.network,
+                role=service_accounts.handler_role,
             )
         policy_arns = [_managed_arn(IPV4_POLICY)]
         if ip_family == "ipv6":
             policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
-        access = define_access_entry(
-            self,
-            "Access",
-            cluster=cluster,
-            principal_arn=function.role_arn,
-            policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
-        )
         resource = CustomResource(
             self,
             "Resource",
@@ -150,7 +145,15 @@ class AwsNodeRebinding(Construct):
                 "RolloutTimeoutSeconds": str(int(wait)),
             },
         )
-        resource.node.add_dependency(access)
+        if service_accounts.handler_role is None:
+            access = define_access_entry(
+                self,
+                "Access",
+                cluster=cluster,
+                principal_arn=function.role_arn,
+                policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
+            )
+            resource.node.add_dependency(access)
         for role in node_roles:
             resource.node.add_dependency(
                 _define_detaching(self, function.role_name, role, policy_arns, ip_family)

@@ -21,6 +21,8 @@ class ClusterConnection:
         network: where functions run; needed when the endpoint is private only, or its public side
             is restricted to addresses. Default: outside any VPC.
         kubernetes_version: such as `1.36`. Default: not known.
+        takes_access_entries: whether its authentication mode has the API. Default: as far as is
+            known, yes.
     """
 
     cluster_name: str
@@ -28,6 +30,7 @@ class ClusterConnection:
     certificate_authority_data: str
     network: FunctionNetwork | None = None
     kubernetes_version: str | None = None
+    takes_access_entries: bool = True
 
     @staticmethod
     def from_attributes(
@@ -106,6 +109,7 @@ class ClusterConnection:
                 endpoint=cluster.cluster_endpoint,
                 certificate_authority_data=cluster.cluster_certificate_authority_data,
                 network=_network(cluster),
+                takes_access_entries=_takes_access_entries(cluster),
             )
         except (AttributeError, RuntimeError) as error:
             refuse(
@@ -134,6 +138,14 @@ def _network(cluster: Any) -> FunctionNetwork | None:  # noqa: ANN401
     if public and not is_restricted(getattr(config, "public_access_cidrs", None) or ()):
         return None
     return _within(cluster, [cluster.cluster_security_group], None)
+
+
+def _takes_access_entries(cluster: Any) -> bool:  # noqa: ANN401
+    """Whether *cluster* has the API in its authentication mode; `aws_eks` makes it without."""
+    if not hasattr(cluster, "authentication_mode") or not cluster.node.try_find_child("Resource"):
+        return True  # of `aws_eks_v2`, which knows no other mode, or an import, which does not tell
+    mode = cluster.authentication_mode
+    return mode is not None and mode.name != "CONFIG_MAP"
 
 
 def _within(

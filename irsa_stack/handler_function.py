@@ -72,8 +72,8 @@ class HandlerFunction(Construct):
         memory_size: mebibytes. Default: 256.
         environment: variables of the function. Default: none.
         network: where it runs. Default: outside any VPC.
-        role: a role handed in; it gets the right to write the logs and nothing else. Default: an
-            own role.
+        role: a role handed in; it gets the rights to write the logs and to run in *network*, and no
+            other. Default: an own role.
 
     See:
         https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
@@ -120,6 +120,8 @@ class HandlerFunction(Construct):
             self.role_arn, self.role_name = own_role.attr_arn, own_role.ref
         else:
             log_group.grant_write(role)
+            for statement in _network_statements(network):
+                role.add_to_principal_policy(iam.PolicyStatement.from_json(statement))
             self.role_arn, self.role_name = role.role_arn, role.role_name
         code = Asset(self, "Code", path=str(handler_code_path()), exclude=files_of_others(handler))
         # Not `lambda_.Function`: for its many features it alone costs 65 ms a synth.

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import jsii
 from aws_cdk import (
+    Annotations,
     Aws,
     CustomResource,
     Duration,
@@ -156,8 +157,8 @@ class IrsaServiceAccounts(Construct):
             stock cluster does not tell its version.
         namespaces: namespaces that the function may enter besides those of its accounts. Keep one
             here for the deploy that removes its last account. Default: none.
-        handler_role: role of the function, for clusters without access entries; map it in
-            `aws-auth` yourself. Default: an own role with an access entry.
+        handler_role: role of the functions, for clusters without access entries; map it in
+            `aws-auth` yourself. Default: own roles with an access entry each.
         permissions_boundary: ceiling on every role made here, those of functions too. Default:
             that of *settings*.
         path: path of every role made here, those of functions too. Default: that of *settings*.
@@ -223,7 +224,8 @@ class IrsaServiceAccounts(Construct):
         self._layer = kubectl_layer
         self._namespaces = set(namespaces)
         self._creates_namespaces = False
-        self._handler_role = handler_role
+        self.handler_role = handler_role
+        """Role handed in for the functions made for this cluster, if any."""
         # The claims last as long as the stage does, and it as long as whoever has made claims.
         self._stage = Stage.of(self) or self.node.root
         self.claims = AccountClaims.of(
@@ -500,9 +502,9 @@ class IrsaServiceAccounts(Construct):
             architecture=ARCHITECTURE,
             memory_size=512,
             network=self.cluster.network,
-            role=self._handler_role,
+            role=self.handler_role,
         )
-        if self._handler_role is None:
+        if self.handler_role is None:
             entry = define_access_entry(
                 self,
                 "Access",
@@ -580,6 +582,14 @@ def define_access_entry(
     policies: Any,  # noqa: ANN401 (a list, or one produced at synth)
 ) -> TaggableResource:
     """Define who a function is to the cluster's API server."""
+    if not cluster.takes_access_entries:
+        Annotations.of(scope).add_warning_v2(
+            "irsa-stack:cluster-without-access-entries",
+            "cluster must take access entries, got authentication mode CONFIG_MAP; EKS will refuse"
+            " that of the function, so give the cluster"
+            " authentication_mode=AuthenticationMode.API_AND_CONFIG_MAP, or pass handler_role"
+            " mapped in aws-auth",
+        )
     return TaggableResource(
         scope,
         id,

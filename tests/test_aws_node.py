@@ -145,6 +145,20 @@ def test_a_new_cluster_needs_no_right_on_any_node_role(
     assert moving(stack) == {}
 
 
+def test_a_role_handed_in_moves_the_policy_and_needs_no_access_entry(stack: Stack) -> None:
+    role = aws_iam.Role(
+        stack, "Handler", assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com")
+    )
+    rebind(stack, service_accounts(stack, handler_role=role), "nodes")
+
+    assert of_type(stack, "AWS::EKS::AccessEntry") == {}
+    assert (
+        properties(stack, "AWS::Lambda::Function")["Role"].rpartition("/")[2].startswith("Handler")
+    )
+    [policy] = of_type(stack, "AWS::IAM::Policy", "AttachRolePolicy").values()
+    assert policy["Properties"]["Roles"][0].startswith("Handler")
+
+
 def test_the_rebinding_comes_after_its_permissions_and_its_access(two_roles: Stack) -> None:
     [rebinding] = of_type(two_roles, "Custom::AwsNodeRebinding").values()
     [access] = of_type(two_roles, "AWS::EKS::AccessEntry")

@@ -1,10 +1,11 @@
 import pytest
-from aws_cdk import Stack, aws_ec2, aws_eks, aws_eks_v2
+from aws_cdk import Stack, aws_ec2, aws_eks, aws_eks_v2, aws_iam
+from aws_cdk.assertions import Annotations, Match
 from aws_cdk.lambda_layer_kubectl_v29 import KubectlV29Layer
 
-from irsa_stack import ClusterConnection, InvalidInput
+from irsa_stack import AwsNodeRebinding, ClusterConnection, InvalidInput
 from tests.support.clusters import connection, service_accounts
-from tests.support.templates import app_with_flags, properties_of
+from tests.support.templates import app_with_flags, properties_of, types_of
 
 
 @pytest.fixture
@@ -133,6 +134,47 @@ def test_a_vpc_without_private_subnets_is_refused_with_the_way_out(stack):
     accounts = service_accounts(stack, cluster=connection(vpc=vpc, security_groups=[group]))
     with pytest.raises(InvalidInput, match=r"from_attributes\(subnets=\.\.\.\)"):
         accounts.add("Api", namespace="apps", name="api")
+
+
+def warnings(stack, cluster, **kwargs):
+    accounts = service_accounts(stack, cluster=cluster, **kwargs)
+    accounts.add("Api", namespace="apps", name="api")
+    AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts)
+    return Annotations.from_stack(stack).find_warning(
+        "*", Match.string_like_regexp("cluster must take access entries")
+    )
+
+
+MODES = aws_eks.AuthenticationMode
+
+
+@pytest.mark.parametrize("mode", [None, MODES.CONFIG_MAP])
+def test_a_cluster_without_access_entries_gets_a_warning_with_the_cure(stack, vpc, mode):
+    found = warnings(stack, old_cluster(stack, vpc, authentication_mode=mode))
+    assert [one.id for one in found] == ["/Stack/ServiceAccounts", "/Stack/AwsNode"]
+    assert "API_AND_CONFIG_MAP" in found[0].entry.data
+
+
+@pytest.mark.parametrize("mode", [MODES.API, MODES.API_AND_CONFIG_MAP])
+def test_a_cluster_with_access_entries_gets_no_warning(stack, vpc, mode):
+    assert not warnings(stack, old_cluster(stack, vpc, authentication_mode=mode))
+
+
+def test_a_role_handed_in_needs_no_access_entry_and_no_warning(stack, vpc):
+    role = aws_iam.Role(
+        stack, "Handler", assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com")
+    )
+    assert not warnings(stack, old_cluster(stack, vpc), handler_role=role)
+    assert "AWS::EKS::AccessEntry" not in types_of(stack)
+
+
+@pytest.mark.parametrize("eks", [aws_eks, aws_eks_v2])
+def test_an_import_does_not_tell_and_gets_no_warning(stack, eks):
+    cluster = eks.Cluster.from_cluster_attributes(
+        stack, "Cluster", cluster_name="payments", cluster_endpoint="https://x.example",
+        cluster_certificate_authority_data="LS0t",
+    )  # fmt: skip
+    assert not warnings(stack, cluster)
 
 
 @pytest.mark.parametrize("eks", [aws_eks, aws_eks_v2])

@@ -1,6 +1,6 @@
 """`aws-node`, the VPC CNI's DaemonSet, moved to a role of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Aws, CustomResource, Duration
@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from irsa_stack.binder_access import access_policies
+from irsa_stack.budgets import INLINE_POLICIES_CHARACTERS, document_characters
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import HandlerFunction
 from irsa_stack.identity import ServiceAccountIdentity
@@ -44,7 +45,8 @@ class AwsNodeRebinding(Construct):
     Args:
         service_accounts: the service accounts of the cluster. With a *handler_role* of theirs, the
             function has that role, which is let move the policy, and no access entry.
-        node_roles: existing roles that lose the CNI policy at the end. Default: none.
+        node_roles: existing roles that lose the CNI policy at the end, each once; some 20 fit what
+            IAM allows the function's role. Default: none.
         ip_family: `ipv4` or `ipv6`. Default: `ipv4`.
         cni_policy: document in place of the AWS managed one; needed for `ipv6`, for which AWS has
             none. Default: `AmazonEKS_CNI_Policy`.
@@ -97,6 +99,7 @@ class AwsNodeRebinding(Construct):
         claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
             *_family_faults(ip_family, cni_policy),
+            *_node_roles_faults(node_roles),
             *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
         if not 1 <= wait <= _ROLLOUT_SECONDS_AT_MOST:
@@ -106,6 +109,10 @@ class AwsNodeRebinding(Construct):
             )
         refuse(faults)
         super().__init__(scope, id)
+        policy_arns = [_managed_arn(IPV4_POLICY)]
+        if ip_family == "ipv6":
+            policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
+        documents = [_detaching_document(role, policy_arns) for role in node_roles]
         cluster = service_accounts.cluster
         with withdrawn_if_refused(scope, id):
             self.role = _define_role(self, service_accounts, cni_policy, role_name)
@@ -124,9 +131,7 @@ class AwsNodeRebinding(Construct):
                 network=cluster.network,
                 role=service_accounts.handler_role,
             )
-        policy_arns = [_managed_arn(IPV4_POLICY)]
-        if ip_family == "ipv6":
-            policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
+            refuse(_room_faults([*documents, {"Statement": function.statements}]))
         resource = CustomResource(
             self,
             "Resource",
@@ -154,10 +159,18 @@ class AwsNodeRebinding(Construct):
                 policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
             )
             resource.node.add_dependency(access)
-        for role in node_roles:
-            resource.node.add_dependency(
-                _define_detaching(self, function.role_name, role, policy_arns, ip_family)
+        for role, document in zip(node_roles, documents, strict=True):
+            # A resource of its own for each role: one that is no longer handed in must get its
+            # policy back, and CloudFormation removes what a template dropped after all updates.
+            name = f"Detaching{role.node.addr[-8:]}{ip_family.capitalize()}"
+            detaching = iam.CfnPolicy(
+                self,
+                name,
+                policy_name=name,
+                roles=[function.role_name],
+                policy_document=document,
             )
+            resource.node.add_dependency(detaching)
         self.binding: IConstruct = resource
         """Depend on it to be made after `aws-node` has its role."""
         self.nodes_checked: str = resource.get_att_string("NodesChecked")
@@ -276,38 +289,49 @@ def _managed_arn(name: str) -> str:
     return f"arn:{Aws.PARTITION}:iam::aws:policy/{name}"
 
 
-def _define_detaching(
-    scope: Construct,
-    grantee: str,
-    node_role: iam.IRole,
-    policy_arns: Sequence[str],
-    ip_family: str,
-) -> iam.CfnPolicy:
-    """Let the function move these policies on this role, and nothing else.
+def _detaching_document(node_role: iam.IRole, policy_arns: Sequence[str]) -> dict[str, Any]:
+    """Let the function move these policies on this role, and nothing else."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "iam:ListAttachedRolePolicies",
+                "Resource": node_role.role_arn,
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+                "Resource": node_role.role_arn,
+                "Condition": {"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
+            },
+        ],
+    }
 
-    A resource of its own for each role: a node role that is no longer handed in must get its policy
-    back, and CloudFormation removes what a template dropped only after all updates.
-    """
-    name = f"Detaching{node_role.node.addr[-8:]}{ip_family.capitalize()}"
-    return iam.CfnPolicy(
-        scope,
-        name,
-        policy_name=name,
-        roles=[grantee],
-        policy_document={
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Action": "iam:ListAttachedRolePolicies",
-                    "Resource": node_role.role_arn,
-                },
-                {
-                    "Effect": "Allow",
-                    "Action": ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-                    "Resource": node_role.role_arn,
-                    "Condition": {"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
-                },
-            ],
-        },
-    )
+
+def _node_roles_faults(node_roles: Sequence[iam.IRole]) -> Iterator[str]:
+    if isinstance(node_roles, str):
+        yield f"node_roles must be a list, got {node_roles!r}; put it in brackets"
+        return
+    names: set[str] = set()
+    for role in node_roles:
+        if isinstance(role, str):
+            yield (
+                f"node_roles must hold roles, got {role!r}; pass iam.Role.from_role_name(scope, id,"
+                f" {role!r})"
+            )
+            continue
+        if role.role_name in names:
+            yield f"node_roles must name each role once, got {role.role_name!r} twice; remove one"
+        names.add(role.role_name)
+
+
+def _room_faults(documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    *others, _ = documents
+    size = sum(map(document_characters, documents))
+    if size > INLINE_POLICIES_CHARACTERS:
+        yield (
+            f"node_roles must be so few that the function's inline policies have at most"
+            f" {INLINE_POLICIES_CHARACTERS} characters together, got {len(others)} with {size} at"
+            " the longest; let node groups share a role, or take the policy off some by hand"
+        )

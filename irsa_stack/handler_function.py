@@ -110,13 +110,15 @@ class HandlerFunction(Construct):
         """ARN of the role that the function runs as."""
         self.role_name: str
         """Name of that role."""
+        self.statements: list[Mapping[str, Any]] = []
+        """What its own role may do, inline."""
         if role is None:
-            statements = [
+            self.statements = [
                 _logging(log_group.log_group_arn),
                 *_network_statements(network),
                 *statements,
             ]
-            own_role = _define_role(self, description, statements, settings)
+            own_role = _define_role(self, description, self.statements, settings)
             self.role_arn, self.role_name = own_role.attr_arn, own_role.ref
         else:
             log_group.grant_write(role)

@@ -219,6 +219,50 @@ def test_refuses_an_address_family_without_a_policy(
     assert caught.value.faults[0].startswith(rule)
 
 
+def test_refuses_more_node_roles_than_the_functions_role_has_room_for(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    names = [f"{'n' * 61}{number:03}" for number in range(25)]
+
+    with pytest.raises(
+        InvalidInput, match=r"at most 10240 characters together, got 25 with 1\d{4}"
+    ):
+        rebind(stack, accounts, *names)
+
+
+def test_so_many_node_roles_as_are_let_through_fit(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    rebind(stack, accounts, *[f"{'n' * 61}{number:03}" for number in range(18)])
+
+    documents = [
+        one["Properties"]["PolicyDocument"] for one in of_type(stack, "AWS::IAM::Policy").values()
+    ]
+    own = properties(stack, "AWS::IAM::Role", "lambda.amazonaws.com")["Policies"]
+    documents += [policy["PolicyDocument"] for policy in own]
+    size = sum(len(json.dumps(document, separators=(",", ":"))) for document in documents)
+    assert 8_000 < size < 10_240
+
+
+def test_refuses_a_node_role_twice(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    role = aws_iam.Role.from_role_name(stack, "Nodes", "nodes")
+    same = aws_iam.Role.from_role_name(stack, "Same", "nodes")
+
+    for twice in ([role, role], [role, same]):
+        with pytest.raises(InvalidInput, match="must name each role once, got 'nodes' twice"):
+            AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts, node_roles=twice)
+
+
+@pytest.mark.parametrize(
+    ("given", "cure"), [(["nodes"], "pass iam.Role.from_role_name"), ("nodes", "in brackets")]
+)
+def test_refuses_the_name_of_a_node_role(
+    stack: Stack, accounts: IrsaServiceAccounts, given: Any, cure: str
+) -> None:
+    with pytest.raises(InvalidInput, match=cure):
+        AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts, node_roles=given)
+
+
 @pytest.mark.parametrize("seconds", [0, 781])
 def test_refuses_a_rollout_that_leaves_no_time_to_undo(
     stack: Stack, accounts: IrsaServiceAccounts, seconds: int

@@ -1,9 +1,9 @@
 """`aws-node`, the VPC CNI's DaemonSet, moved to a role of its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from aws_cdk import Aws, CustomResource, Duration
+from aws_cdk import Aws, CfnResource, CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
@@ -188,6 +188,9 @@ class AwsNodeAddon(Construct):
     Synthesises the role and one `AWS::EKS::Addon`; EKS annotates and restarts `aws-node` itself.
     The alternative to `AwsNodeRebinding`; the two are never mixed in one cluster.
 
+    A cluster that has the managed add-on already, or still has it from a stack that was removed or
+    rolled back, refuses a second one: take it into the stack with `cdk import`.
+
     Args:
         service_accounts: the service accounts of the cluster.
         addon_version: such as `v1.22.1-eksbuild.1`. Default: EKS's for the cluster's version.
@@ -196,6 +199,11 @@ class AwsNodeAddon(Construct):
         resolve_conflicts: `NONE`, `OVERWRITE` or `PRESERVE`. Default: `OVERWRITE`: a new cluster
             comes with a self-managed copy that the add-on takes over.
         configuration_values: JSON text of the add-on's settings. Default: none.
+        removal_policy: what becomes of role and add-on, together, when the stack goes or is rolled
+            back. `RETAIN` keeps both: a cluster that stays would be left with pods that ask for a
+            role that is gone, and get no credentials at all. `DESTROY` removes both from the
+            account, right for a cluster that goes with the stack; the DaemonSet stays in the
+            cluster. Default: `RETAIN`.
 
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
@@ -215,6 +223,7 @@ class AwsNodeAddon(Construct):
         cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
         resolve_conflicts: str = "OVERWRITE",
         configuration_values: str | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
@@ -226,12 +235,16 @@ class AwsNodeAddon(Construct):
                 "resolve_conflicts must be NONE, OVERWRITE or PRESERVE, got"
                 f" {resolve_conflicts!r}; correct it"
             )
+        if removal_policy not in (RemovalPolicy.RETAIN, RemovalPolicy.DESTROY):
+            faults.append(
+                f"removal_policy must be RETAIN or DESTROY, got {removal_policy}; correct it"
+            )
         refuse(faults)
         super().__init__(scope, id)
         with withdrawn_if_refused(scope, id):
             self.role = _define_role(self, service_accounts, cni_policy)
             """The role of `aws-node`."""
-        self.binding: IConstruct = TaggableResource(
+        addon = TaggableResource(
             self,
             "Resource",
             resource_type="AWS::EKS::Addon",
@@ -240,12 +253,16 @@ class AwsNodeAddon(Construct):
                 "ClusterName": service_accounts.cluster.cluster_name,
                 "AddonVersion": addon_version,
                 "ConfigurationValues": configuration_values,
-                # The pods of the cluster keep their network when the stack goes.
+                # Without it EKS takes the DaemonSet along, and a cluster that stays has no network:
+                # one that changes to `AwsNodeRebinding` too, which comes before the add-on goes.
                 "PreserveOnDelete": True,
                 "ResolveConflicts": resolve_conflicts,
                 "ServiceAccountRoleArn": self.role.role_arn,
             },
         )
+        addon.apply_removal_policy(removal_policy)
+        cast("CfnResource", self.role.node.default_child).apply_removal_policy(removal_policy)
+        self.binding: IConstruct = addon
         """Depend on it to be made after `aws-node` has its role."""
         service_accounts.claims.take(AWS_NODE, claimant)
 

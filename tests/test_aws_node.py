@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import Duration, Stack, Tags, aws_iam
+from aws_cdk import Duration, RemovalPolicy, Stack, Tags, aws_iam
 
 from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput, Ownership
 from irsa_stack.controllers import VpcCni
@@ -180,6 +180,26 @@ def test_the_addon_carries_the_role(stack: Stack, accounts: IrsaServiceAccounts)
     assert found["AddonVersion"] == "v1.22.1-eksbuild.1"
     assert ":role/" in found["ServiceAccountRoleArn"]
     assert found["PreserveOnDelete"] is True
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "fate"),
+    [({}, "Retain"), ({"removal_policy": RemovalPolicy.DESTROY}, "Delete")],
+    ids=["by default", "destroyed"],
+)
+def test_the_addon_and_its_role_stay_or_go_together(
+    stack: Stack, accounts: IrsaServiceAccounts, kwargs: dict[str, Any], fate: str
+) -> None:
+    AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, **kwargs)
+
+    assert {one["DeletionPolicy"] for one in template_of(stack)["Resources"].values()} == {fate}
+
+
+def test_refuses_to_snapshot_an_addon(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    with pytest.raises(InvalidInput, match="removal_policy must be RETAIN or DESTROY"):
+        AwsNodeAddon(
+            stack, "AwsNode", service_accounts=accounts, removal_policy=RemovalPolicy.SNAPSHOT
+        )
 
 
 def test_the_addon_needs_no_function(stack: Stack, accounts: IrsaServiceAccounts) -> None:

@@ -109,7 +109,9 @@ class EksClusterStack(Stack):
         # Before the nodes: they have no CNI policy, and would never become ready without this.
         aws_node: AwsNodeRebinding | AwsNodeAddon
         if settings.vpc_cni == "addon":
-            aws_node = AwsNodeAddon(self, "AwsNode", service_accounts=accounts)
+            aws_node = AwsNodeAddon(
+                self, "AwsNode", service_accounts=accounts, removal_policy=RemovalPolicy.DESTROY
+            )
         else:
             aws_node = AwsNodeRebinding(self, "AwsNode", service_accounts=accounts)
         self.node_role: iam.IRole = define_node_role(self, "NodeRole", path=settings.role_path)

@@ -9,6 +9,7 @@ from constructs import Construct, IConstruct
 
 from irsa_stack.binder_access import access_policies
 from irsa_stack.budgets import INLINE_POLICIES_CHARACTERS, document_characters
+from irsa_stack.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import HandlerFunction
 from irsa_stack.identity import ServiceAccountIdentity
@@ -48,8 +49,8 @@ class AwsNodeRebinding(Construct):
         node_roles: existing roles that lose the CNI policy at the end, each once; some 20 fit what
             IAM allows the function's role. Default: none.
         ip_family: `ipv4` or `ipv6`. Default: `ipv4`.
-        cni_policy: document in place of the AWS managed one; needed for `ipv6`, for which AWS has
-            none. Default: `AmazonEKS_CNI_Policy`.
+        cni_policy: document in place of the default one. Default: `AmazonEKS_CNI_Policy`, or for
+            `ipv6`, for which AWS has none, `controllers.vpc_cni_policy("ipv6")`.
         rollout_timeout: longest wait for the DaemonSet, at most 13 minutes. Default: 13 minutes.
         role_name: see `IrsaRole`.
 
@@ -98,7 +99,7 @@ class AwsNodeRebinding(Construct):
         wait = _ROLLOUT_SECONDS_AT_MOST if rollout_timeout is None else rollout_timeout.to_seconds()
         claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
-            *_family_faults(ip_family, cni_policy),
+            *_family_faults(ip_family),
             *_node_roles_faults(node_roles),
             *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
@@ -114,6 +115,8 @@ class AwsNodeRebinding(Construct):
             policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
         documents = [_detaching_document(role, policy_arns) for role in node_roles]
         cluster = service_accounts.cluster
+        if ip_family == "ipv6" and cni_policy is None:
+            cni_policy = vpc_cni_policy("ipv6")
         with withdrawn_if_refused(scope, id):
             self.role = _define_role(self, service_accounts, cni_policy, role_name)
             """The role of `aws-node`."""
@@ -227,7 +230,7 @@ class AwsNodeAddon(Construct):
     ) -> None:
         claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
-            *_family_faults(ip_family, cni_policy),
+            *_family_faults(ip_family),
             *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
         if resolve_conflicts not in ("NONE", "OVERWRITE", "PRESERVE"):
@@ -241,6 +244,8 @@ class AwsNodeAddon(Construct):
             )
         refuse(faults)
         super().__init__(scope, id)
+        if ip_family == "ipv6" and cni_policy is None:
+            cni_policy = vpc_cni_policy("ipv6")
         with withdrawn_if_refused(scope, id):
             self.role = _define_role(self, service_accounts, cni_policy)
             """The role of `aws-node`."""
@@ -287,15 +292,9 @@ def _define_role(
     )
 
 
-def _family_faults(ip_family: str, cni_policy: object) -> list[str]:
+def _family_faults(ip_family: str) -> Iterator[str]:
     if ip_family not in ("ipv4", "ipv6"):
-        return [f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"]
-    if ip_family == "ipv6" and cni_policy is None:
-        return [
-            "cni_policy must be given for ipv6, got none; AWS has no managed one, so pass"
-            " controllers.vpc_cni_policy('ipv6')"
-        ]
-    return []
+        yield f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"
 
 
 def _managed(name: str) -> iam.IManagedPolicy:

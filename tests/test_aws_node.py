@@ -10,9 +10,11 @@ from aws_cdk import Duration, RemovalPolicy, Stack, Tags, aws_iam
 
 from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput, Ownership
 from irsa_stack.controllers import VpcCni
+from irsa_stack.controllers.policies.statements import Place
+from irsa_stack.controllers.policies.vpc_cni import policy_documents
 from tests.support.clusters import service_accounts
 from tests.support.templates import app_with_flags, template_of
-from tests.support.trust_resolver import COMMERCIAL, Deployment
+from tests.support.trust_resolver import ACCOUNT, COMMERCIAL, Deployment
 
 if TYPE_CHECKING:
     from irsa_stack import BoundServiceAccount, IrsaServiceAccounts
@@ -89,6 +91,19 @@ def test_a_document_of_ones_own_takes_the_policys_place(
     role = properties(stack, "AWS::IAM::Role", "WebIdentity")
     assert "ManagedPolicyArns" not in role
     assert [policy["PolicyName"] for policy in role["Policies"]] == ["Cni"]
+
+
+@pytest.mark.parametrize("construct", [AwsNodeRebinding, AwsNodeAddon])
+def test_for_ipv6_the_role_has_the_policy_of_our_own(
+    stack: Stack, accounts: IrsaServiceAccounts, construct: type
+) -> None:
+    construct(stack, "AwsNode", service_accounts=accounts, ip_family="ipv6")
+
+    role = properties(stack, "AWS::IAM::Role", "WebIdentity")
+    assert "ManagedPolicyArns" not in role
+    [policy] = role["Policies"]
+    here = Place(partition="aws", region="eu-west-1", account=ACCOUNT)
+    assert policy["PolicyDocument"] == policy_documents(place=here, ip_family="ipv6")["VpcCni"]
 
 
 def test_the_transaction_is_one_custom_resource(
@@ -227,10 +242,9 @@ def test_tags_of_a_scope_reach_addon_and_access_entry(
     ("kwargs", "rule"),
     [
         ({"ip_family": "ipv5"}, "ip_family must be 'ipv4' or 'ipv6', got 'ipv5'"),
-        ({"ip_family": "ipv6"}, "cni_policy must be given for ipv6"),
     ],
 )
-def test_refuses_an_address_family_without_a_policy(
+def test_refuses_an_unknown_address_family(
     stack: Stack, accounts: IrsaServiceAccounts, construct: type, kwargs: dict[str, str], rule: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -6,6 +6,11 @@ from typing import Any
 
 from aws_cdk import aws_ec2 as ec2
 
+from irsa_stack.cluster_attributes import (
+    certificate_authority_faults,
+    cluster_name_faults,
+    endpoint_faults,
+)
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import FunctionNetwork
 
@@ -53,27 +58,22 @@ class ClusterConnection:
                 side is restricted to addresses. Default: they run outside any VPC.
             subnets: subnets of *vpc*. Default: the private ones; the isolated ones where there are
                 no others, which then need endpoints of EKS, STS and S3.
-            security_groups: groups that the endpoint lets in. Needed with *vpc*.
+            security_groups: groups that the endpoint lets in, such as the cluster's own. Default:
+                one is made for each function, and the cluster's must let *vpc* in at port 443.
             kubernetes_version: such as `1.36`. Default: not known.
 
         Raises:
-            InvalidInput: *vpc* without *security_groups*, or an attribute is empty.
+            InvalidInput: an attribute is none of an EKS cluster, or *vpc* is missing; all faults
+                are listed.
         """
         faults = [
-            f"{name} must not be empty, got {value!r}; `aws eks describe-cluster` prints it"
-            for name, value in (
-                ("cluster_name", cluster_name),
-                ("endpoint", endpoint),
-                ("certificate_authority_data", certificate_authority_data),
-            )
-            if not value
+            *cluster_name_faults(cluster_name),
+            *endpoint_faults(endpoint),
+            *certificate_authority_faults(certificate_authority_data),
         ]
-        if vpc is not None and not security_groups:
-            faults.append("security_groups must be given with vpc, got none; pass the cluster's")
-        if vpc is None and security_groups:
-            faults.append(
-                "vpc must be given with security_groups, got none; pass the cluster's VPC"
-            )
+        for name, value in (("subnets", subnets), ("security_groups", security_groups)):
+            if vpc is None and value:
+                faults.append(f"vpc must be given with {name}, got none; pass the cluster's VPC")
         refuse(faults)
         return ClusterConnection(
             cluster_name=cluster_name,

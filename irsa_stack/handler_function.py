@@ -47,11 +47,12 @@ class FunctionNetwork:
         vpc: the cluster's VPC.
         subnets: subnets with a way to the EKS, STS and CloudFormation endpoints. Default: the
             private subnets, or the isolated ones where there are no others.
-        security_groups: groups that the cluster's endpoint lets in.
+        security_groups: groups that the cluster's endpoint lets in. Default: one is made for each
+            function, which the cluster must let in.
     """
 
     vpc: ec2.IVpc
-    security_groups: Sequence[ec2.ISecurityGroup]
+    security_groups: Sequence[ec2.ISecurityGroup] = ()
     subnets: ec2.SubnetSelection | None = None
 
 
@@ -200,9 +201,17 @@ def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
                 " would reach neither EKS nor CloudFormation"
             ]
         )
+    groups = network.security_groups or [
+        ec2.SecurityGroup(
+            function,
+            "SecurityGroup",
+            vpc=network.vpc,
+            description=f"To the cluster: {function.description}",
+        )
+    ]
     function.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
         subnet_ids=selected.subnet_ids,
-        security_group_ids=[group.security_group_id for group in network.security_groups],
+        security_group_ids=[group.security_group_id for group in groups],
     )
     # Called before the NAT gateway has its route, it would reach neither of them.
     function.node.add_dependency(selected.internet_connectivity_established)

@@ -214,9 +214,17 @@ def test_empty_attributes_are_refused_all_at_once():
     assert len(caught.value.faults) == 3
 
 
-def test_a_vpc_needs_the_groups_that_the_endpoint_lets_in(vpc):
-    with pytest.raises(InvalidInput, match="security_groups must be given with vpc"):
-        connection(vpc=vpc)
+def test_a_function_gets_a_group_of_its_own_where_none_is_given(stack, vpc):
+    accounts = service_accounts(stack, cluster=connection(vpc=vpc))
+    accounts.add("Api", namespace="apps", name="api")
+    group = properties_of(stack, "AWS::EC2::SecurityGroup")
+    assert group["VpcId"] == "vpc-1"
+    assert len(properties_of(stack, "AWS::Lambda::Function")["VpcConfig"]["SecurityGroupIds"]) == 1
+
+
+def test_subnets_need_a_vpc():
+    with pytest.raises(InvalidInput, match="vpc must be given with subnets"):
+        connection(subnets=aws_ec2.SubnetSelection(subnet_group_name="private"))
 
 
 def test_groups_need_a_vpc(stack):

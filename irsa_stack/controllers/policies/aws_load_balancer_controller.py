@@ -14,12 +14,12 @@ See:
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from irsa_stack.cluster_attributes import cluster_name_faults
 from irsa_stack.controllers.policies.statements import (
     Document,
     Place,
     Statement,
     allow,
-    cluster_name_faults,
     document,
     vpc_id_faults,
     vpc_owner_faults,

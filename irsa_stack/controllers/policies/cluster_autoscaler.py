@@ -5,11 +5,11 @@ See: https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-1.36.1/clu
 
 from collections.abc import Iterator, Mapping
 
+from irsa_stack.cluster_attributes import cluster_name_faults
 from irsa_stack.controllers.policies.statements import (
     Document,
     Place,
     allow,
-    cluster_name_faults,
     document,
 )
 from irsa_stack.controllers.policies.upstream import Upstream

@@ -10,7 +10,6 @@ from irsa_stack.deploy_time import is_deploy_time
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
-_CLUSTER_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 """See: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html"""
 
 _ACCOUNT = re.compile(r"\d{12}")
@@ -73,17 +72,6 @@ def allow(
             operator: dict(keys) for operator, keys in sorted(conditions.items())
         }
     return statement
-
-
-def cluster_name_faults(cluster_name: object) -> Iterator[str]:
-    """Say what makes *cluster_name* no name of an EKS cluster."""
-    if isinstance(cluster_name, str) and cluster_name and is_deploy_time(cluster_name):
-        return
-    if not isinstance(cluster_name, str) or not _CLUSTER_NAME.fullmatch(cluster_name):
-        yield (
-            "cluster_name must be 1-100 letters, digits, '-' and '_', got"
-            f" {cluster_name!r}; pass the name that `aws eks list-clusters` prints"
-        )
 
 
 def vpc_owner_faults(vpc_owner: object) -> Iterator[str]:

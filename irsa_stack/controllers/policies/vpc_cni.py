@@ -9,12 +9,12 @@ See: https://github.com/aws/amazon-vpc-cni-k8s/blob/v1.23.0/docs/iam-policy.md
 from collections.abc import Iterator
 from typing import Any
 
+from irsa_stack.cluster_attributes import cluster_name_faults
 from irsa_stack.controllers.policies.statements import (
     Document,
     Place,
     Statement,
     allow,
-    cluster_name_faults,
     document,
     vpc_id_faults,
     vpc_owner_faults,

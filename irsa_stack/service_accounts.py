@@ -268,7 +268,7 @@ class IrsaServiceAccounts(Construct):
         create_namespace: bool = False,
         force: bool = False,
         token_expiration: Duration | None = None,
-        regional_sts: bool = True,
+        regional_sts: bool | None = None,
         audience: str = STS_AUDIENCE,
         helm_values_path: str = "serviceAccount",
         role_arn: str | None = None,
@@ -299,7 +299,8 @@ class IrsaServiceAccounts(Construct):
                 function's access to the whole cluster. Default: no.
             force: with `ADOPT`, take annotations that another manager owns. Default: refuse.
             token_expiration: life of a token, 600 to 86,400 seconds. Default: the webhook's, a day.
-            regional_sts: whether SDKs call the region's STS. Default: yes.
+            regional_sts: whether SDKs call the region's STS. Default: yes; with `ADOPT`, what the
+                object says.
             audience: value of `aud` in tokens and trust policy. Default: `sts.amazonaws.com`.
             helm_values_path: where the chart takes its service account from, with dots. Default:
                 `serviceAccount`.
@@ -388,7 +389,7 @@ class IrsaServiceAccounts(Construct):
         own = webhook_annotations(
             role_arn=role_arn,
             audience=None if audience == STS_AUDIENCE else audience,
-            regional_sts=regional_sts,
+            regional_sts=_regional_sts(regional_sts, ownership),
             token_expiration=seconds,
         )
         account = BoundServiceAccount(
@@ -620,6 +621,11 @@ def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, 
 def _batch_of(key: str, count: int) -> int:
     """Place an account by its name alone, so that no neighbour moves it."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % count
+
+
+def _regional_sts(asked: bool | None, ownership: Ownership) -> bool | None:  # noqa: FBT001
+    """Decide for our objects, and leave those of others as they are unless asked."""
+    return None if asked is None and ownership is Ownership.ADOPT else asked is not False
 
 
 def _helm_values(

@@ -207,6 +207,20 @@ def test_an_adopted_account_carries_our_annotations_and_no_mark_of_ours(stack, a
     assert "labels" not in entry["Manifest"]["metadata"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [({}, None), ({"regional_sts": True}, "true"), ({"regional_sts": False}, "false")],
+)
+def test_an_adopted_account_gets_one_annotation_unless_more_is_asked_for(
+    stack, accounts, asked, expected
+):
+    accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, **asked)
+    annotations = only_batch(stack)["apps/api"]["Manifest"]["metadata"]["annotations"]
+    assert annotations.get("eks.amazonaws.com/sts-regional-endpoints") == expected
+    assert "eks.amazonaws.com/role-arn" in annotations
+    assert len(annotations) == (2 if expected else 1)
+
+
 @pytest.mark.parametrize("ownership", [Ownership.HELM, Ownership.NONE])
 def test_accounts_of_others_reach_no_function(stack, accounts, ownership):
     accounts.add("Api", namespace="apps", name="api", ownership=ownership)

@@ -17,11 +17,14 @@ from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.role import IrsaRole
 from irsa_stack.service_accounts import (
     FUNCTION_SECONDS,
+    ROLLOUT_SECONDS_AT_MOST,
     SERVICE_TIMEOUT,
     IrsaServiceAccounts,
     define_access_entry,
     describe_cluster,
     role_tags,
+    rollout_faults,
+    seconds_of,
     withdrawn_if_refused,
 )
 from irsa_stack.taggable_resource import TaggableResource
@@ -29,7 +32,6 @@ from irsa_stack.taggable_resource import TaggableResource
 AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
 IPV4_POLICY = "AmazonEKS_CNI_Policy"
 IPV6_POLICY = "AmazonEKS_CNI_IPv6_Policy"
-_ROLLOUT_SECONDS_AT_MOST = 780
 
 
 class AwsNodeRebinding(Construct):
@@ -96,18 +98,15 @@ class AwsNodeRebinding(Construct):
         rollout_timeout: Duration | None = None,
         role_name: str | None = None,
     ) -> None:
-        wait = _ROLLOUT_SECONDS_AT_MOST if rollout_timeout is None else rollout_timeout.to_seconds()
+        wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
         claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
             *_family_faults(ip_family),
             *_node_roles_faults(node_roles),
+            *untimely,
+            *rollout_faults(wait),
             *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
-        if not 1 <= wait <= _ROLLOUT_SECONDS_AT_MOST:
-            faults.append(
-                f"rollout_timeout must be 1-{_ROLLOUT_SECONDS_AT_MOST} seconds, got {wait}; a"
-                " function runs for 15 minutes and must have time to undo"
-            )
         refuse(faults)
         super().__init__(scope, id)
         policy_arns = [_managed_arn(IPV4_POLICY)]
@@ -150,7 +149,7 @@ class AwsNodeRebinding(Construct):
                 "RoleArn": self.role.role_arn,
                 "NodeRoleNames": [role.role_name for role in node_roles],
                 "PolicyArns": policy_arns,
-                "RolloutTimeoutSeconds": str(int(wait)),
+                "RolloutTimeoutSeconds": str(int(wait or ROLLOUT_SECONDS_AT_MOST)),
             },
         )
         if service_accounts.handler_role is None:

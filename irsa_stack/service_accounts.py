@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import jsii
 from aws_cdk import (
@@ -52,6 +52,9 @@ from irsa_stack.service_account_manifest import (
 from irsa_stack.taggable_resource import TaggableResource
 from irsa_stack.trust import STS_AUDIENCE, default_account_faults
 
+if TYPE_CHECKING:
+    from irsa_stack.kubectl_layer import KubernetesVersion
+
 BATCH_BYTES = 100_000
 """Bytes of a batch's property. CloudFormation sends old and new properties in one asynchronous
 invocation of at most 256 KiB, so that a batch of half that size can be created *and* updated.
@@ -67,6 +70,7 @@ _ROLE_ARN_CHARACTERS = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME
 _T = TypeVar("_T")
 
 FUNCTION_SECONDS = 900
+ROLLOUT_SECONDS_AT_MOST = 780
 SERVICE_TIMEOUT = Duration.minutes(20)
 
 
@@ -98,7 +102,8 @@ class BoundServiceAccount:
         role_arn: ARN of the role.
         annotations: what the object carries so that its pods get the role.
         helm_values: values for the chart: they name the account, or make it with our annotations.
-        binding: depend on it to be made after the service account.
+        binding: depend on it, and not on this object, to be made after the service account:
+            `workload.node.add_dependency(account.binding)`.
     """
 
     # No dataclass: jsii takes one for a struct, and a grant needs an object.
@@ -120,6 +125,10 @@ class BoundServiceAccount:
         self.helm_values = helm_values
         self.binding = binding
         self._role = role
+
+    def __repr__(self) -> str:
+        """Return what tells this account from others."""
+        return f"<{type(self).__name__} {self.identity}, {self.ownership}>"
 
     @property
     def role(self) -> IrsaRole:
@@ -153,8 +162,8 @@ class IrsaServiceAccounts(Construct):
         oidc_provider: IAM OIDC provider of the cluster.
         kubectl_layer: layer with `kubectl/kubectl`. Default: that of the installed package for
             *kubernetes_version*.
-        kubernetes_version: such as `1.36`. Default: the newest installed package serves, because a
-            stock cluster does not tell its version.
+        kubernetes_version: such as `1.36`, or a `KubernetesVersion` of the CDK. Default: the newest
+            installed package serves, because a stock cluster does not tell its version.
         namespaces: namespaces that the function may enter besides those of its accounts. Keep one
             here for the deploy that removes its last account. Default: none.
         handler_role: role of the functions, for clusters without access entries; map it in
@@ -164,10 +173,12 @@ class IrsaServiceAccounts(Construct):
         path: path of every role made here, those of functions too. Default: that of *settings*.
         settings: log retention, key, boundary and path of functions. Default: one month, keys of
             the services, no boundary and `/`.
+        rollout_timeout: longest wait for the workloads that *restart* of an account names, at most
+            13 minutes. Default: 10 minutes.
 
     Raises:
-        InvalidInput: no installed package serves the version, *cluster* lacks an attribute, or one
-            of *namespaces* is no name of one.
+        InvalidInput: no installed package serves the version, *cluster* lacks an attribute, one of
+            *namespaces* is no name of one, or *rollout_timeout* is out of range.
 
     Examples:
         >>> import aws_cdk as cdk
@@ -200,14 +211,16 @@ class IrsaServiceAccounts(Construct):
         cluster: Any,  # noqa: ANN401 (three kinds of cluster, of which two cost a slow import)
         oidc_provider: iam.IOpenIdConnectProvider,
         kubectl_layer: lambda_.ILayerVersion | None = None,
-        kubernetes_version: str | None = None,
+        kubernetes_version: "KubernetesVersion | str | None" = None,
         namespaces: Sequence[str] = (),
         handler_role: iam.IRole | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
         path: str | None = None,
         settings: FunctionSettings | None = None,
+        rollout_timeout: Duration | None = None,
     ) -> None:
-        refuse(_namespaces_faults(namespaces))
+        wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
+        refuse([*_namespaces_faults(namespaces), *untimely, *rollout_faults(wait)])
         super().__init__(scope, id)
         self.cluster = ClusterConnection.of(cluster)
         """Where the cluster is reached."""
@@ -221,6 +234,7 @@ class IrsaServiceAccounts(Construct):
         )
         """Settings of the functions and roles made for this cluster."""
         self.kubernetes_version = kubernetes_version or self.cluster.kubernetes_version
+        self._rollout = {} if wait is None else {"RolloutTimeoutSeconds": str(int(wait))}
         self._layer = kubectl_layer
         self._namespaces = set(namespaces)
         self._creates_namespaces = False
@@ -293,8 +307,9 @@ class IrsaServiceAccounts(Construct):
             ownership: whose object the account is. Default: ours, `CREATE`.
             restart: workloads to restart when their role changes, such as `deployment/api`, or `*`
                 for all of the namespace that use the account. Default: none.
-            labels: more labels of the object. Default: none.
-            annotations: more annotations of the object. Default: none.
+            labels: more labels of the object, which no chart takes from us. Default: none.
+            annotations: more annotations of the object, or with `HELM` in the chart's values.
+                Default: none.
             create_namespace: whether to make the namespace if it is missing. It widens the
                 function's access to the whole cluster. Default: no.
             force: with `ADOPT`, take annotations that another manager owns. Default: refuse.
@@ -331,14 +346,21 @@ class IrsaServiceAccounts(Construct):
         identity, faults = _read(ServiceAccountIdentity, namespace, name)
         whose, more = _read(Ownership, ownership)
         ownership = whose or Ownership.CREATE
-        seconds = None if token_expiration is None else token_expiration.to_seconds()
+        seconds, untimely = seconds_of(token_expiration, of="token_expiration")
         faults += [
             *more,
+            *untimely,
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
             *_restart_faults(restart, ownership),
             *_size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
-            *_ownership_faults(ownership, force=force, create_namespace=create_namespace),
+            *_ownership_faults(
+                ownership,
+                force=force,
+                create_namespace=create_namespace,
+                labels=labels,
+                annotations=annotations,
+            ),
             *self._taken_faults(id, identity),
         ]
         if role_arn is not None:
@@ -399,7 +421,9 @@ class IrsaServiceAccounts(Construct):
             role=created,
             annotations=own,
             binding=self._bindings,
-            helm_values=_helm_values(helm_values_path, identity, ownership, own),
+            helm_values=_helm_values(
+                helm_values_path, identity, ownership, {**(annotations or {}), **own}
+            ),
         )
         if ownership in (Ownership.CREATE, Ownership.ADOPT):
             with withdrawn_if_refused(self, id):
@@ -472,6 +496,7 @@ class IrsaServiceAccounts(Construct):
                     "CertificateAuthorityData": self.cluster.certificate_authority_data,
                 },
                 "Manifest": COMMON_MANIFEST,
+                **self._rollout,
                 "ServiceAccounts": Lazy.any(_Produced(lambda: self._batch(position))),
             },
         )
@@ -609,6 +634,30 @@ def describe_cluster(scope: Construct, cluster_name: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": "eks:DescribeCluster", "Resource": arn}
 
 
+def seconds_of(duration: Duration | None, *, of: str) -> tuple[float | None, list[str]]:
+    """Return the seconds of *duration*, or why it has none.
+
+    Args:
+        duration: what was given for the property.
+        of: the property, for the message.
+    """
+    if duration is None:
+        return None, []
+    if not isinstance(duration, Duration):
+        fix = f"write Duration.seconds({duration!r})"
+        return None, [f"{of} must be a Duration, got {duration!r}; {fix}"]
+    return duration.to_seconds(), []
+
+
+def rollout_faults(seconds: float | None) -> Iterator[str]:
+    """Say why a function could not wait so long for a rollout."""
+    if seconds is not None and not 1 <= seconds <= ROLLOUT_SECONDS_AT_MOST:
+        yield (
+            f"rollout_timeout must be 1-{ROLLOUT_SECONDS_AT_MOST} seconds, got {seconds}; a"
+            " function runs for 15 minutes and must have time to undo"
+        )
+
+
 def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, str]:
     """Return the tags that say which account of which cluster a role is for."""
     return {
@@ -663,12 +712,22 @@ def _read(kind: Callable[..., _T], *values: object) -> tuple[_T | None, list[str
 
 
 def _ownership_faults(
-    ownership: Ownership, *, force: bool, create_namespace: bool
+    ownership: Ownership,
+    *,
+    force: bool,
+    create_namespace: bool,
+    labels: object,
+    annotations: object,
 ) -> Iterator[str]:
     if force and ownership is not Ownership.ADOPT:
         yield f"force must go with ADOPT, got {ownership}; remove it"
-    if create_namespace and ownership in (Ownership.HELM, Ownership.NONE):
+    applied = ownership in (Ownership.CREATE, Ownership.ADOPT)
+    if create_namespace and not applied:
         yield f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
+    if labels and not applied:
+        yield f"labels must go with CREATE or ADOPT, got {ownership}; give them to the chart"
+    if annotations and ownership is Ownership.NONE:
+        yield f"annotations must go with CREATE, ADOPT or HELM, got {ownership}; remove them"
 
 
 def _alone_faults(**options: object) -> Iterator[str]:

@@ -305,6 +305,13 @@ def test_refuses_a_rollout_that_leaves_no_time_to_undo(
         rebind(stack, accounts, rollout_timeout=Duration.seconds(seconds))
 
 
+def test_refuses_a_number_of_seconds_without_a_unit(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    with pytest.raises(InvalidInput, match=r"must be a Duration, got 60; write Duration\.seconds"):
+        rebind(stack, accounts, rollout_timeout=60)
+
+
 def test_refuses_to_resolve_conflicts_in_an_unknown_way(
     stack: Stack, accounts: IrsaServiceAccounts
 ) -> None:

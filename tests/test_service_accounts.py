@@ -207,6 +207,37 @@ def test_an_adopted_account_carries_our_annotations_and_no_mark_of_ours(stack, a
     assert "labels" not in entry["Manifest"]["metadata"]
 
 
+def test_a_chart_gets_the_users_annotations_too(accounts):
+    api = accounts.add(
+        "Api", namespace="apps", name="api", ownership=Ownership.HELM, annotations={"note": "x"}
+    )
+    assert api.helm_values["serviceAccount"]["annotations"] == {"note": "x", **api.annotations}
+
+
+def test_an_account_says_which_it_is(accounts):
+    api = accounts.add("Api", namespace="apps", name="api")
+    assert repr(api) == "<BoundServiceAccount apps/api, CREATE>"
+
+
+def test_a_rollout_is_waited_for_as_long_as_is_asked_for(stack):
+    accounts = service_accounts(stack, rollout_timeout=Duration.minutes(12))
+    accounts.add("Api", namespace="apps", name="api", restart=["*"])
+    [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
+    assert custom["Properties"]["RolloutTimeoutSeconds"] == "720"
+
+
+def test_a_rollout_is_waited_for_as_the_function_has_it_by_default(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api", restart=["*"])
+    [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
+    assert "RolloutTimeoutSeconds" not in custom["Properties"]
+
+
+@pytest.mark.parametrize("wrong", [Duration.seconds(0), Duration.seconds(781), 600])
+def test_refuses_to_wait_for_a_rollout_without_time_to_undo(stack, wrong):
+    with pytest.raises(InvalidInput, match="rollout_timeout must be"):
+        service_accounts(stack, rollout_timeout=wrong)
+
+
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [({}, None), ({"regional_sts": True}, "true"), ({"regional_sts": False}, "false")],
@@ -447,7 +478,22 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
             "token_expiration must be 600-86400",
             "webhook",
         ),
+        (
+            {"token_expiration": 3600},
+            "token_expiration must be a Duration",
+            "Duration.seconds(3600)",
+        ),
         ({"labels": {"a b": "c"}}, "labels must have keys", "63 letters"),
+        (
+            {"labels": {"a": "b"}, "ownership": Ownership.HELM},
+            "labels must go with CREATE or ADOPT, got HELM",
+            "give them to the chart",
+        ),
+        (
+            {"annotations": {"a": "b"}, "ownership": Ownership.NONE},
+            "annotations must go with CREATE, ADOPT or HELM, got NONE",
+            "remove them",
+        ),
         ({"annotations": {"eks.amazonaws.com/role-arn": "x"}}, "annotations must not hold", "ours"),
         ({"restart": "deployment/api"}, "restart must be a list", "put it in brackets"),
         ({"restart": ["pod/api"]}, "restart must name workloads", "correct it"),

@@ -362,7 +362,9 @@ def test_a_refusal_names_both_who_want_the_account(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rollout_timeout": Duration.hours(1)}, {"role_name": "r" * 65}], ids=str
+    "wrong",
+    [{"rollout_timeout": Duration.hours(1)}, {"role_name": "r" * 65}],
+    ids=["rollout_timeout", "role_name"],
 )
 def test_a_refused_construct_can_be_corrected(
     stack: Stack, accounts: IrsaServiceAccounts, wrong: dict[str, Any]

@@ -7,26 +7,24 @@ from aws_cdk import Aws, CfnResource, CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
-from irsa_stack.binder_access import access_policies
 from irsa_stack.budgets import INLINE_POLICIES_CHARACTERS, document_characters
+from irsa_stack.cluster_access import (
+    FUNCTION_SECONDS,
+    ROLLOUT_SECONDS_AT_MOST,
+    SERVICE_TIMEOUT,
+    access_policies,
+    define_access_entry,
+    describe_cluster,
+    rollout_faults,
+    seconds_of,
+)
 from irsa_stack.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import HandlerFunction
 from irsa_stack.identity import ServiceAccountIdentity
 from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.role import IrsaRole
-from irsa_stack.service_accounts import (
-    FUNCTION_SECONDS,
-    ROLLOUT_SECONDS_AT_MOST,
-    SERVICE_TIMEOUT,
-    IrsaServiceAccounts,
-    define_access_entry,
-    describe_cluster,
-    role_tags,
-    rollout_faults,
-    seconds_of,
-    withdrawn_if_refused,
-)
+from irsa_stack.service_accounts import IrsaServiceAccounts, role_tags, withdrawn_if_refused
 from irsa_stack.taggable_resource import TaggableResource
 
 AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")

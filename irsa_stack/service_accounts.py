@@ -1,36 +1,28 @@
 """Service accounts of one cluster, each bound to a role of its own."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import jsii
-from aws_cdk import (
-    Annotations,
-    Aws,
-    CustomResource,
-    Duration,
-    IStableAnyProducer,
-    Lazy,
-    Stack,
-    Stage,
-)
+from aws_cdk import Aws, CustomResource, Duration, IResolvable, Stage
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, DependencyGroup, IConstruct
 
 from irsa_stack.account_claims import AccountClaims
 from irsa_stack.arn import arn_faults
-from irsa_stack.binder_access import access_policies
-from irsa_stack.budgets import (
-    PATH_CHARACTERS,
-    ROLE_NAME_CHARACTERS,
-    TRUST_POLICY_CHARACTERS,
-    document_characters,
+from irsa_stack.budgets import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
+from irsa_stack.cluster_access import (
+    FUNCTION_SECONDS,
+    SERVICE_TIMEOUT,
+    access_policies,
+    define_access_entry,
+    describe_cluster,
+    rollout_faults,
+    seconds_of,
 )
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.deploy_time import TOKEN
@@ -40,38 +32,28 @@ from irsa_stack.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.kubectl_layer import kubectl_layer as layer_for_version
 from irsa_stack.role import IrsaRole, Trust
+from irsa_stack.service_account_batches import (
+    ROLE_ARN_CHARACTERS,
+    BoundEntry,
+    ServiceAccountBatches,
+    produced,
+    size_faults,
+)
 from irsa_stack.service_account_manifest import (
     COMMON_MANIFEST,
     MANAGED_BY_LABEL,
-    is_common,
     metadata_faults,
     service_account_manifest,
     token_expiration_faults,
     webhook_annotations,
 )
-from irsa_stack.taggable_resource import TaggableResource
 from irsa_stack.trust import STS_AUDIENCE, default_account_faults
 
 if TYPE_CHECKING:
     from irsa_stack.kubectl_layer import KubernetesVersion
-
-BATCH_BYTES = 100_000
-"""Bytes of a batch's property. CloudFormation sends old and new properties in one asynchronous
-invocation of at most 256 KiB, so that a batch of half that size can be created *and* updated.
-
-See: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-"""
-
-ACCOUNT_BYTES = BATCH_BYTES // 4
-"""Bytes of what is special about one account: several must fit into a batch."""
-
-_ROLE_ARN_CHARACTERS = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
+    from irsa_stack.taggable_resource import TaggableResource
 
 _T = TypeVar("_T")
-
-FUNCTION_SECONDS = 900
-ROLLOUT_SECONDS_AT_MOST = 780
-SERVICE_TIMEOUT = Duration.minutes(20)
 
 
 class Ownership(StrEnum):
@@ -248,12 +230,10 @@ class IrsaServiceAccounts(Construct):
         """Who binds which account of the cluster."""
         self._claimant = f"{type(self).__name__} {self.node.path!r}"
         self._ids: set[str] = {"Access", "Binder", "Bindings"}
-        self._entries: dict[str, _Entry] = {}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
         self._access: list[TaggableResource] = []
-        self._batches: list[CustomResource] = []
-        self._batch_bytes: list[int] = []
+        self._batches = ServiceAccountBatches(self._define_batch)
         self._bindings = Construct(self, "Bindings")
         self._grants = DependencyGroup()
 
@@ -353,7 +333,7 @@ class IrsaServiceAccounts(Construct):
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
             *_restart_faults(restart, ownership),
-            *_size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
+            *size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
             *_ownership_faults(
                 ownership,
                 force=force,
@@ -427,8 +407,8 @@ class IrsaServiceAccounts(Construct):
         )
         if ownership in (Ownership.CREATE, Ownership.ADOPT):
             with withdrawn_if_refused(self, id):
-                self._bind(
-                    _Entry(
+                self._batches.bind(
+                    BoundEntry(
                         identity=identity,
                         ownership=ownership,
                         manifest=service_account_manifest(
@@ -443,7 +423,7 @@ class IrsaServiceAccounts(Construct):
                         force=force,
                         create_namespace=create_namespace,
                         role_arn=role_arn,
-                        role_arn_characters=_ROLE_ARN_CHARACTERS
+                        role_arn_characters=ROLE_ARN_CHARACTERS
                         + (
                             PATH_CHARACTERS
                             if created is None
@@ -451,6 +431,8 @@ class IrsaServiceAccounts(Construct):
                         ),
                     )
                 )
+            self._namespaces.add(namespace)
+            self._creates_namespaces |= create_namespace
         if created is not None:
             self._ids.add(id)
         self.claims.take(identity, self._claimant)
@@ -463,29 +445,13 @@ class IrsaServiceAccounts(Construct):
         if id in self._ids:
             yield f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
 
-    def _bind(self, entry: "_Entry") -> None:
-        if not self._batches:
-            with withdrawn_if_refused(self, "Binder"):
-                self._add_batch()
-            self._batch_bytes = [0]
-        self._namespaces.add(entry.identity.namespace)
-        self._creates_namespaces |= entry.create_namespace
-        self._entries[entry.key] = entry
-        self._batch_bytes[_batch_of(entry.key, len(self._batches))] += entry.bytes
-        while max(self._batch_bytes) > BATCH_BYTES:
-            for _ in range(len(self._batches)):
-                self._add_batch()
-            self._batch_bytes = [0] * len(self._batches)
-            for bound in self._entries.values():
-                self._batch_bytes[_batch_of(bound.key, len(self._batches))] += bound.bytes
-
-    def _add_batch(self) -> None:
+    def _define_batch(self, id: str, accounts: IResolvable) -> CustomResource:
         if self._function is None:
-            self._function = self._define_function()
-        position = len(self._batches)
+            with withdrawn_if_refused(self, "Binder"):
+                self._function = self._define_function()
         batch = CustomResource(
             self._bindings,
-            f"Batch{position}",
+            id,
             resource_type="Custom::ServiceAccounts",
             service_token=self._function.service_token,
             service_timeout=SERVICE_TIMEOUT,
@@ -497,23 +463,12 @@ class IrsaServiceAccounts(Construct):
                 },
                 "Manifest": COMMON_MANIFEST,
                 **self._rollout,
-                "ServiceAccounts": Lazy.any(_Produced(lambda: self._batch(position))),
+                "ServiceAccounts": accounts,
             },
         )
-        # An account that moves to a new batch is taken over there before the old batch lets go.
-        if self._batches:
-            self._batches[-1].node.add_dependency(batch)
         # A pod must not find its role before the role has its permissions.
         batch.node.add_dependency(self._grants, *self._access)
-        self._batches.append(batch)
-
-    def _batch(self, position: int) -> dict[str, Any]:
-        count = len(self._batches)
-        return {
-            key: entry.property
-            for key, entry in sorted(self._entries.items())
-            if _batch_of(key, count) == position
-        }
+        return batch
 
     def _define_function(self) -> HandlerFunction:
         function = HandlerFunction(
@@ -536,57 +491,14 @@ class IrsaServiceAccounts(Construct):
                 "Access",
                 cluster=self.cluster,
                 principal_arn=function.role_arn,
-                policies=Lazy.any(
-                    _Produced(
-                        lambda: access_policies(
-                            Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
-                        )
+                policies=produced(
+                    lambda: access_policies(
+                        Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
                     )
                 ),
             )
             self._access.append(entry)
         return function
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """One account of a batch, as the function reads it."""
-
-    identity: ServiceAccountIdentity
-    ownership: Ownership
-    manifest: dict[str, Any]
-    restart: tuple[str, ...]
-    force: bool
-    create_namespace: bool
-    role_arn: str
-    role_arn_characters: int
-
-    @property
-    def key(self) -> str:
-        return str(self.identity)
-
-    @cached_property
-    def bytes(self) -> int:
-        """Bytes in the event, with deploy-time values at their longest."""
-        return document_characters(
-            {self.key: self.property}, {self.role_arn: self.role_arn_characters}
-        )
-
-    @cached_property
-    def property(self) -> str | dict[str, Any]:
-        """The role, if all else is as with every account; else the whole."""
-        entry: dict[str, Any] = {"Ownership": str(self.ownership), "Manifest": self.manifest}
-        if self.restart:
-            entry["Restart"] = list(self.restart)
-        if self.force:
-            entry["Force"] = "true"
-        if self.create_namespace:
-            entry["CreateNamespace"] = "true"
-        nothing_special = entry.keys() == {"Ownership", "Manifest"} and (
-            self.ownership is Ownership.CREATE
-            and is_common(self.manifest, self.identity, role_arn=self.role_arn)
-        )
-        return self.role_arn if nothing_special else entry
 
 
 @contextmanager
@@ -599,65 +511,6 @@ def withdrawn_if_refused(scope: Construct, id: str) -> Iterator[None]:
         raise
 
 
-def define_access_entry(
-    scope: Construct,
-    id: str,
-    *,
-    cluster: ClusterConnection,
-    principal_arn: str,
-    policies: Any,  # noqa: ANN401 (a list, or one produced at synth)
-) -> TaggableResource:
-    """Define who a function is to the cluster's API server."""
-    if not cluster.takes_access_entries:
-        Annotations.of(scope).add_warning_v2(
-            "irsa-stack:cluster-without-access-entries",
-            "cluster must take access entries, got authentication mode CONFIG_MAP; EKS will refuse"
-            " that of the function, so give the cluster"
-            " authentication_mode=AuthenticationMode.API_AND_CONFIG_MAP, or pass handler_role"
-            " mapped in aws-auth",
-        )
-    return TaggableResource(
-        scope,
-        id,
-        resource_type="AWS::EKS::AccessEntry",
-        properties={
-            "ClusterName": cluster.cluster_name,
-            "PrincipalArn": principal_arn,
-            "AccessPolicies": policies,
-        },
-    )
-
-
-def describe_cluster(scope: Construct, cluster_name: str) -> dict[str, Any]:
-    """Let the function see whether a cluster that does not answer is gone."""
-    arn = Stack.of(scope).format_arn(service="eks", resource="cluster", resource_name=cluster_name)
-    return {"Effect": "Allow", "Action": "eks:DescribeCluster", "Resource": arn}
-
-
-def seconds_of(duration: Duration | None, *, of: str) -> tuple[float | None, list[str]]:
-    """Return the seconds of *duration*, or why it has none.
-
-    Args:
-        duration: what was given for the property.
-        of: the property, for the message.
-    """
-    if duration is None:
-        return None, []
-    if not isinstance(duration, Duration):
-        fix = f"write Duration.seconds({duration!r})"
-        return None, [f"{of} must be a Duration, got {duration!r}; {fix}"]
-    return duration.to_seconds(), []
-
-
-def rollout_faults(seconds: float | None) -> Iterator[str]:
-    """Say why a function could not wait so long for a rollout."""
-    if seconds is not None and not 1 <= seconds <= ROLLOUT_SECONDS_AT_MOST:
-        yield (
-            f"rollout_timeout must be 1-{ROLLOUT_SECONDS_AT_MOST} seconds, got {seconds}; a"
-            " function runs for 15 minutes and must have time to undo"
-        )
-
-
 def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, str]:
     """Return the tags that say which account of which cluster a role is for."""
     return {
@@ -665,11 +518,6 @@ def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, 
         "ServiceAccountNamespace": identity.namespace,
         "ClusterName": cluster_name,
     }
-
-
-def _batch_of(key: str, count: int) -> int:
-    """Place an account by its name alone, so that no neighbour moves it."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % count
 
 
 def _regional_sts(asked: bool | None, ownership: Ownership) -> bool | None:  # noqa: FBT001
@@ -692,15 +540,6 @@ def _helm_values(
     for key in reversed(path.split(".")):
         values = {key: values}
     return values
-
-
-def _size_faults(**special: object) -> Iterator[str]:
-    size = document_characters(special)
-    if size > ACCOUNT_BYTES:
-        yield (
-            f"labels, annotations and restart must be at most {ACCOUNT_BYTES} bytes together, got"
-            f" {size}; put large texts into a ConfigMap"
-        )
 
 
 def _read(kind: Callable[..., _T], *values: object) -> tuple[_T | None, list[str]]:
@@ -759,15 +598,3 @@ def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[st
                 "restart must name workloads such as 'deployment/api', 'daemonset/agent',"
                 f" 'statefulset/db' or '*', got {workload!r}; correct it"
             )
-
-
-@jsii.implements(IStableAnyProducer)
-class _Produced:
-    """A value made at synth, when all accounts have been added."""
-
-    def __init__(self, produce: Any) -> None:  # noqa: ANN401
-        self._produce = produce
-
-    def produce(self) -> Any:  # noqa: ANN401
-        """Return the value."""
-        return self._produce()

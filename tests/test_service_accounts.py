@@ -84,15 +84,6 @@ def test_no_account_synthesises_nothing(stack, accounts):
     assert not template_of(stack).get("Resources")
 
 
-@pytest.mark.parametrize("count", [1, 2, 50])
-def test_one_custom_resource_binds_all_accounts(stack, accounts, count):
-    for number in range(count):
-        accounts.add(f"Account{number}", namespace="apps", name=f"account-{number}")
-    template = template_of(stack)
-    assert len(of_type(template, "Custom::ServiceAccounts")) == 1
-    assert len(only_batch(stack)) == count
-
-
 def test_an_account_costs_one_resource():
     def resources(names):
         stack = Stack(app_with_flags(), "Stack")
@@ -102,66 +93,6 @@ def test_an_account_costs_one_resource():
         return len(template_of(stack)["Resources"])
 
     assert resources(["a", "b", "c"]) - resources(["a", "b"]) == 1
-
-
-def test_the_order_of_adding_changes_nothing():
-    def batch(names):
-        stack = Stack(app_with_flags(), "Stack")
-        accounts = service_accounts(stack)
-        for name in names:
-            accounts.add(name, namespace="apps", name=name)
-        [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
-        return json.dumps(custom["Properties"]["ServiceAccounts"])
-
-    assert batch(["c", "a", "b"]) == batch(["a", "b", "c"])
-
-
-def test_an_account_that_comes_changes_one_entry():
-    def batch(names):
-        stack = Stack(app_with_flags(), "Stack")
-        accounts = service_accounts(stack)
-        for name in names:
-            accounts.add(name, namespace="apps", name=name)
-        return only_batch(stack)
-
-    before, after = batch(["a", "c"]), batch(["a", "b", "c"])
-    assert {key: after[key] for key in before} == before
-    assert set(after) - set(before) == {"apps/b"}
-
-
-def test_batches_split_before_an_update_could_not_be_sent(stack, accounts):
-    for number in range(120):
-        accounts.add(
-            f"Account{number}",
-            namespace="apps",
-            name=f"account-{number}",
-            annotations={"note": "x" * 2_000},
-        )
-    found = batches(template_of(stack))
-    assert len(found) > 1
-    assert sum(map(len, found)) == 120
-    # Old and new properties travel in one invocation of at most 256 KiB.
-    assert all(2 * len(json.dumps(batch)) < 256 * 1024 for batch in found)
-
-
-def test_no_neighbour_moves_an_account_to_another_batch():
-    def placed(count):
-        stack = Stack(app_with_flags(), "Stack")
-        accounts = service_accounts(stack)
-        for number in range(count):
-            accounts.add(
-                f"Account{number}", namespace="apps", name=f"account-{number}",
-                annotations={"note": "x" * 2_000},
-            )  # fmt: skip
-        return {
-            key: position
-            for position, batch in enumerate(batches(template_of(stack)))
-            for key in batch
-        }
-
-    fewer, more = placed(60), placed(61)
-    assert max(fewer.values()) == max(more.values())
-    assert {key: more[key] for key in fewer} == fewer
 
 
 def test_the_roles_exist_before_they_are_bound(stack, accounts):
@@ -192,12 +123,6 @@ def test_a_workload_can_come_after_its_account(stack, accounts):
 
 
 # Ownership
-
-
-def test_a_common_account_is_its_role_and_nothing_more(stack, accounts):
-    api = accounts.add("Api", namespace="apps", name="api")
-    entry = only_batch(stack)["apps/api"]
-    assert entry == resolved(template_of(stack), stack.resolve(api.role_arn))
 
 
 def test_an_adopted_account_carries_our_annotations_and_no_mark_of_ours(stack, accounts):

@@ -77,6 +77,16 @@ def test_every_rule_of_the_trust_review_is_explained():
     assert re.findall(r"^\| `(IRSA\d+)` \|", TROUBLESHOOTING, re.MULTILINE) == list(RULES)
 
 
+def test_every_step_of_the_aws_node_transaction_can_be_searched_for():
+    page = (ROOT / "docs" / "aws-node.md").read_text()
+    steps = re.findall(
+        r'_step\("([^"]+)"\)', (ROOT / "lambda" / "aws_node" / "transaction.py").read_text()
+    )
+
+    assert steps
+    assert [step for step in steps if f"`{step}`" not in page] == []
+
+
 def test_the_reference_has_every_public_name():
     page = (ROOT / "docs" / "reference.md").read_text()
     documented = {line.rpartition(".")[2] for line in page.splitlines() if line.startswith(":::")}

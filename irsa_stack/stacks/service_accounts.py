@@ -142,7 +142,7 @@ class ServiceAccountsStack(Stack):
                 else Duration.seconds(account.token_expiration)
             ),
             managed_policies=[
-                iam.ManagedPolicy.from_managed_policy_arn(self, f"{id}-policy{position}", arn)
+                iam.ManagedPolicy.from_managed_policy_arn(self, f"{role_id}-policy{position}", arn)
                 for position, arn in enumerate(account.managed_policies)
             ],
             inline_policies=_inline(account),

@@ -188,6 +188,16 @@ def test_every_role_has_an_output_that_says_whose_it_is(deployed):
     assert {"Role of payments/api", "Role of kube-system/external-dns"} <= described
 
 
+def test_two_accounts_may_hold_the_same_managed_policy(deployed):
+    policy = "arn:aws:iam::aws:policy/CloudWatchReadOnlyAccess"
+    accounts = [
+        {"namespace": "apps", "name": name, "managed_policies": [policy]} for name in ("a", "b")
+    ]
+    roles = deployed("existing-cluster", service_accounts=accounts).resources("AWS::IAM::Role")
+    held = [body["Properties"].get("ManagedPolicyArns") for _, _, body in roles]
+    assert held.count([policy]) == 2
+
+
 def test_a_charts_account_gets_its_values_as_an_output(deployed):
     deployment = deployed("prod")
     stack = "payments-prod-service-accounts"

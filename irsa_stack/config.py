@@ -480,11 +480,13 @@ class Environment(_Part):
     nodes: list[NodeGroup] = Field(default_factory=list)
     """Node groups of a new cluster."""
     oidc: OidcSettings = Field(default_factory=OidcSettings)
-    """The IAM OIDC provider."""
-    vpc_cni: Literal["rebind", "addon", "keep"] = "rebind"
-    """How aws-node gets its own role; `keep` leaves an existing cluster's alone."""
+    """The IAM OIDC provider; for an existing cluster only with `create_oidc_provider: true`."""
+    vpc_cni: Literal["rebind", "addon", "keep"] | None = None
+    """How aws-node gets its own role; `addon` only for a new cluster, `keep` only for an existing
+    one. Default: `rebind` for a new cluster; `keep` for an existing one, where `rebind` restarts
+    aws-node on every node."""
     metadata_guard: MetadataGuardSettings = Field(default_factory=MetadataGuardSettings)
-    """How pods are kept off the node's credentials."""
+    """How pods are kept off the credentials of a new cluster's nodes."""
     controllers: Controllers = Field(default_factory=Controllers)
     """Controllers that get a role."""
     service_accounts: Annotated[list[ServiceAccountSettings], BeforeValidator(_names_once)] = Field(
@@ -523,6 +525,11 @@ class Environment(_Part):
             return self.cluster.existing.name
         return f"{self.service_type}-{self.environment}"
 
+    @property
+    def vpc_cni_mode(self) -> Literal["rebind", "addon", "keep"]:
+        """What *vpc_cni* says, or its default for this cluster."""
+        return self.vpc_cni or ("rebind" if self.cluster.existing is None else "keep")
+
 
 def _region_faults(account: str | None, region: str | None) -> Iterator[str]:
     if (account is None) != (region is None):
@@ -550,23 +557,47 @@ def _mode_faults(settings: Environment) -> Iterator[str]:
         yield "vpc_cni must be rebind or addon for a new cluster, got 'keep'; its nodes need one"
     if new is not None and not settings.nodes:
         yield "nodes must hold a node group for a new cluster, got none; add one"
-    if new is None and settings.nodes:
-        yield "nodes must be empty for an existing cluster, got some; its own tool makes them"
-    existing = settings.cluster.existing
-    wants_vpc = settings.controllers.aws_load_balancer_controller is not None
-    if existing is not None and wants_vpc and existing.vpc_id is None:
-        yield (
-            "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
-            " the controller is scoped to it"
-        )
+    if settings.cluster.existing is not None:
+        yield from _existing_faults(settings, settings.cluster.existing)
     names = [group.name for group in settings.nodes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"nodes must have different names, got {name!r} twice; rename one"
     accounts = {str(account.identity) for account in settings.service_accounts}
-    if settings.vpc_cni != "keep" and "kube-system/aws-node" in accounts:
+    if settings.vpc_cni_mode != "keep" and "kube-system/aws-node" in accounts:
         yield (
             "service_accounts must not hold kube-system/aws-node with vpc_cni:"
-            f" {settings.vpc_cni}; remove it, vpc_cni binds it"
+            f" {settings.vpc_cni_mode}; remove it, vpc_cni binds it"
+        )
+
+
+def _existing_faults(settings: Environment, existing: ExistingCluster) -> Iterator[str]:
+    """Refuse what is done to new clusters only, lest somebody think it done."""
+    if settings.nodes:
+        yield "nodes must be empty for an existing cluster, got some; its own tool makes them"
+    if settings.vpc_cni == "addon":
+        yield (
+            "vpc_cni must be rebind or keep for an existing cluster, got 'addon'; set the role on"
+            " the add-on with the tool that manages it"
+        )
+    if existing.node_roles and settings.vpc_cni_mode == "keep":
+        yield (
+            "cluster.existing.node_roles must go with vpc_cni: rebind, got"
+            f" {existing.node_roles!r} with keep; write vpc_cni: rebind, or remove them"
+        )
+    if "metadata_guard" in settings.model_fields_set:
+        yield (
+            "metadata_guard must not be given for an existing cluster, got one; its own tool makes"
+            " the launch templates, so close metadata there"
+        )
+    if "oidc" in settings.model_fields_set and not existing.create_oidc_provider:
+        yield (
+            "oidc must go with cluster.existing.create_oidc_provider: true, got false; its provider"
+            " is imported as it is, so set that to true, or remove oidc"
+        )
+    if settings.controllers.aws_load_balancer_controller is not None and existing.vpc_id is None:
+        yield (
+            "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
+            " the controller is scoped to it"
         )
 
 

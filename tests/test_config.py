@@ -230,6 +230,23 @@ BAD = {
         NEW, {"nodes.0.instance_types": []}, "nodes[0].instance_types", "add an item",
     ),
     "kept CNI on a new cluster": (NEW, {"vpc_cni": "keep"}, "vpc_cni", "rebind or addon"),
+    "add-on of an existing cluster": (
+        EXISTING, {"vpc_cni": "addon"}, "vpc_cni", "with the tool that manages it",
+    ),
+    "node roles with a kept CNI": (
+        EXISTING, {"cluster.existing.node_roles": ["nodes"], "vpc_cni": "keep"},
+        "cluster.existing.node_roles", "write vpc_cni: rebind, or remove them",
+    ),
+    "node roles with a CNI kept by default": (
+        EXISTING, {"cluster.existing.node_roles": ["nodes"]},
+        "cluster.existing.node_roles", "write vpc_cni: rebind, or remove them",
+    ),
+    "metadata guard of an existing cluster": (
+        EXISTING, {"metadata_guard": {"hop_limit": 1}}, "metadata_guard", "close metadata there",
+    ),
+    "thumbprints of an imported provider": (
+        EXISTING, {"oidc": {"thumbprints": "computed"}}, "oidc", "or remove oidc",
+    ),
     "aws-node twice": (
         NEW, {"service_accounts.0": {"namespace": "kube-system", "name": "aws-node"}},
         "service_accounts", "vpc_cni binds it",
@@ -380,6 +397,26 @@ def test_the_cluster_is_called_by_service_type_and_environment(load):
 
 def test_an_existing_cluster_keeps_its_name(load):
     assert load(changed(EXISTING, {"cluster.existing.name": "legacy"})).cluster_name == "legacy"
+
+
+def test_aws_node_of_a_new_cluster_is_rebound_by_default(load):
+    assert load(NEW).vpc_cni_mode == "rebind"
+
+
+def test_aws_node_of_an_existing_cluster_is_left_alone_by_default(load):
+    assert load(EXISTING).vpc_cni_mode == "keep"
+
+
+@pytest.mark.parametrize(
+    ("base", "mode"), [(NEW, "rebind"), (NEW, "addon"), (EXISTING, "rebind"), (EXISTING, "keep")]
+)
+def test_the_file_may_choose_how_aws_node_gets_its_role(load, base, mode):
+    assert load(changed(base, {"vpc_cni": mode})).vpc_cni_mode == mode
+
+
+def test_the_thumbprints_of_a_provider_to_make_may_be_chosen(load):
+    changes = {"cluster.existing.create_oidc_provider": True, "oidc.values": [THUMBPRINT]}
+    assert load(changed(EXISTING, changes)).oidc.values == [THUMBPRINT]
 
 
 def test_the_default_version_is_the_newest(load):

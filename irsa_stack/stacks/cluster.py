@@ -108,7 +108,7 @@ class EksClusterStack(Stack):
         )
         # Before the nodes: they have no CNI policy, and would never become ready without this.
         aws_node: AwsNodeRebinding | AwsNodeAddon
-        if settings.vpc_cni == "addon":
+        if settings.vpc_cni_mode == "addon":
             aws_node = AwsNodeAddon(self, "AwsNode", service_accounts=accounts)
         else:
             aws_node = AwsNodeRebinding(self, "AwsNode", service_accounts=accounts)

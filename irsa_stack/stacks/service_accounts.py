@@ -109,7 +109,7 @@ class ServiceAccountsStack(Stack):
                     value=self.to_json_string(controller.chart_values),
                     description=f"Values of chart {controller.upstream.chart}",
                 )
-            if existing is not None and settings.vpc_cni == "rebind":
+            if existing is not None and settings.vpc_cni_mode == "rebind":
                 AwsNodeRebinding(
                     self,
                     "AwsNode",

@@ -93,7 +93,12 @@ def test_an_existing_cluster_keeps_its_provider_by_default(deployed):
 
 
 def test_an_existing_clusters_cni_may_be_left_alone(deployed):
-    deployment = deployed("existing-cluster", vpc_cni="keep")
+    deployment = deployed("existing-cluster", vpc_cni="keep", cluster__existing__node_roles=[])
+    assert "Custom::AwsNodeRebinding" not in types(deployment)
+
+
+def test_an_existing_clusters_cni_is_left_alone_unless_the_file_says_rebind(deployed):
+    deployment = deployed("existing-cluster", vpc_cni=None, cluster__existing__node_roles=[])
     assert "Custom::AwsNodeRebinding" not in types(deployment)
 
 

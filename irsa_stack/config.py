@@ -103,6 +103,18 @@ def _names_once(raw: object) -> object:
     return raw
 
 
+def _node_role_faults(role: str) -> Iterator[str]:
+    if role.startswith("arn:"):
+        yield from arn_faults(role, "role", of="value")
+    elif "/" in role:
+        yield (
+            f"must be the name of a role, or the ARN of one with a path, got {role!r}; copy the ARN"
+            " from IAM"
+        )
+    else:
+        yield from budgets.role_name_faults(role, of="value")
+
+
 PolicyArn = Annotated[str, _arn("policy")]
 RoleArn = Annotated[str, _arn("role")]
 Cidr = Annotated[str, _checked(_cidr_faults)]
@@ -239,8 +251,9 @@ class ExistingCluster(_Part):
     """Subnets that functions run in; give them when the endpoint is private only."""
     security_groups: list[SecurityGroupId] = Field(default_factory=list)
     """Security groups that its endpoint lets in; needed with *private_subnets*."""
-    node_roles: list[RoleName] = Field(default_factory=list)
-    """Names of its node roles, which lose the CNI policy with `vpc_cni: rebind`."""
+    node_roles: list[Annotated[str, _checked(_node_role_faults)]] = Field(default_factory=list)
+    """Its node roles, which lose the CNI policy with `vpc_cni: rebind`: names, or ARNs where roles
+    have a path."""
 
     @model_validator(mode="after")
     def _whole_network(self) -> Self:

@@ -241,6 +241,16 @@ BAD = {
         EXISTING, {"cluster.existing.node_roles": ["nodes"]},
         "cluster.existing.node_roles", "write vpc_cni: rebind, or remove them",
     ),
+    "node role with a path but no ARN": (
+        EXISTING, {"cluster.existing.node_roles": ["/eks/nodes"], "vpc_cni": "rebind"},
+        "cluster.existing.node_roles[0]", "copy the ARN from IAM",
+    ),
+    "node role that is a policy": (
+        EXISTING,
+        {"cluster.existing.node_roles": ["arn:aws:iam::111122223333:policy/nodes"],
+         "vpc_cni": "rebind"},
+        "cluster.existing.node_roles[0]", "such as arn:aws:iam::ACCOUNT:role/NAME",
+    ),
     "metadata guard of an existing cluster": (
         EXISTING, {"metadata_guard": {"hop_limit": 1}}, "metadata_guard", "close metadata there",
     ),

@@ -115,8 +115,8 @@ class ServiceAccountsStack(Stack):
                     "AwsNode",
                     service_accounts=self.service_accounts,
                     node_roles=[
-                        iam.Role.from_role_name(self, f"NodeRole{position}", name)
-                        for position, name in enumerate(existing.node_roles)
+                        _imported_role(self, f"NodeRole{position}", role)
+                        for position, role in enumerate(existing.node_roles)
                     ],
                 )
         for account in settings.service_accounts:
@@ -299,6 +299,13 @@ def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
             ],
         }
     }
+
+
+def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
+    """Import a role by name, or by ARN: only that tells its path."""
+    if role.startswith("arn:"):
+        return iam.Role.from_role_arn(scope, id, role)
+    return iam.Role.from_role_name(scope, id, role)
 
 
 def _existing_connection(scope: Construct, existing: ExistingCluster) -> ClusterConnection:

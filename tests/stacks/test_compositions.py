@@ -107,6 +107,19 @@ def test_an_existing_clusters_node_roles_lose_the_cni_policy(deployed):
     assert found["NodeRoleNames"] == ["orders-staging-nodes"]
 
 
+def test_a_node_role_with_a_path_is_named_by_its_arn(deployed):
+    arn = "arn:aws:iam::111122223333:role/eks/orders/nodes"
+    deployment = deployed("existing-cluster", cluster__existing__node_roles=[arn])
+    assert only(deployment, "Custom::AwsNodeRebinding")["NodeRoleNames"] == ["nodes"]
+    resources = [
+        statement["Resource"]
+        for stack, _, body in deployment.resources("AWS::IAM::Policy")
+        for statement in deployment.value(stack, body)["Properties"]["PolicyDocument"]["Statement"]
+        if "iam:DetachRolePolicy" in statement["Action"]
+    ]
+    assert resources == [arn]
+
+
 def test_a_private_endpoint_takes_the_functions_into_the_vpc(deployed):
     deployment = deployed("dev", cluster__new__endpoint={"private": True, "public": False})
     placed = [

@@ -387,6 +387,8 @@ class ServiceAccountSettings(_Part):
         ]
     ] = Field(default_factory=list)
     """Workloads to restart when the role changes."""
+    force: bool = False
+    """With ADOPT, whether to take annotations that another tool owns, such as eksctl's."""
     create_namespace: bool = False
     """Whether to make its namespace if it is missing; needs cluster admin."""
     token_expiration: Annotated[int, _checked(token_expiration_faults)] | None = None
@@ -418,6 +420,7 @@ class ServiceAccountSettings(_Part):
                 "restart and create_namespace must go with CREATE or ADOPT, got"
                 f" {self.ownership}; remove them"
             )
+        faults.extend(_force_faults(self.ownership, force=self.force))
         refuse(faults)
         return self
 
@@ -427,17 +430,9 @@ class ServiceAccountSettings(_Part):
         return ServiceAccountIdentity(self.namespace, self.name)
 
 
-class ExternalDnsSettings(_Part):
-    """The controller that keeps DNS records."""
-
-    hosted_zones: list[Annotated[str, _match(r"Z[0-9A-Z]{1,31}", "Z0123456789ABCDEFGHIJ")]] = Field(
-        min_length=1
-    )
-    """Ids of the zones that it may write."""
-    namespace: Namespace = "kube-system"
-    """Namespace of its account."""
-    ownership: Literal["CREATE", "ADOPT", "HELM", "NONE"] = "CREATE"
-    """Whose object its account is."""
+def _force_faults(ownership: str, *, force: bool) -> Iterator[str]:
+    if force and ownership != "ADOPT":
+        yield f"force must go with ownership: ADOPT, got {ownership}; remove it"
 
 
 class ControllerSettings(_Part):
@@ -447,6 +442,22 @@ class ControllerSettings(_Part):
     """Namespace of its account."""
     ownership: Literal["CREATE", "ADOPT", "HELM", "NONE"] = "CREATE"
     """Whose object its account is."""
+    force: bool = False
+    """With ADOPT, whether to take annotations that another tool owns, such as a chart's."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(_force_faults(self.ownership, force=self.force))
+        return self
+
+
+class ExternalDnsSettings(ControllerSettings):
+    """The controller that keeps DNS records."""
+
+    hosted_zones: list[Annotated[str, _match(r"Z[0-9A-Z]{1,31}", "Z0123456789ABCDEFGHIJ")]] = Field(
+        min_length=1
+    )
+    """Ids of the zones that it may write."""
 
 
 class Controllers(_Part):
@@ -684,11 +695,14 @@ def _sentence(problem: ErrorDetails) -> str:
 
 
 def _near(key: str) -> str:
-    near = difflib.get_close_matches(key, _KEYS, n=1)
+    near = difflib.get_close_matches(key, _keys(), n=1)
     return f"did you mean {near[0]!r}?" if near else "remove it"
 
 
-_KEYS = sorted({name for part in (*_Part.__subclasses__(),) for name in part.model_fields})
+def _keys() -> list[str]:
+    schema = Environment.model_json_schema()
+    parts = (schema, *schema["$defs"].values())
+    return sorted({name for part in parts for name in part["properties"]})
 
 
 if __name__ == "__main__":

@@ -100,6 +100,10 @@ def test_a_short_environment_is_enough(load, base):
 BAD = {
     "unknown key": (NEW, {"regoin": "eu-west-1"}, "regoin", "did you mean 'region'?"),
     "unknown key deep inside": (NEW, {"nodes.0.size": 3}, "nodes[0].size", ";"),
+    "unknown key of a controller": (
+        NEW, {"controllers.external_dns": {"hosted_zones": ["Z01"], "hosted_zone": "Z01"}},
+        "controllers.external_dns.hosted_zone", "did you mean 'hosted_zones'?",
+    ),
     "missing key": (NEW, {"service_type": ABSENT}, "service_type", "add it"),
     "missing cluster": (NEW, {"cluster": ABSENT}, "cluster", "add it"),
     "wrong type: number": (NEW, {"environment": 1}, "environment", "put it in quotes"),
@@ -278,6 +282,13 @@ BAD = {
         NEW,
         {"service_accounts.0.ownership": "HELM", "service_accounts.0.restart": ["deployment/a"]},
         "service_accounts[0]", "remove them",
+    ),
+    "force of an account of ours": (
+        NEW, {"service_accounts.0.force": True}, "service_accounts[0]", "remove it",
+    ),
+    "force of a controller's account of ours": (
+        NEW, {"controllers.cluster_autoscaler": {"force": True}},
+        "controllers.cluster_autoscaler", "remove it",
     ),
     "action that is none": (
         NEW,

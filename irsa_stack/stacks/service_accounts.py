@@ -15,7 +15,12 @@ from constructs import Construct
 from irsa_stack import controllers
 from irsa_stack.aws_node import AwsNodeRebinding
 from irsa_stack.cluster_connection import ClusterConnection
-from irsa_stack.config import Environment, ExistingCluster, ServiceAccountSettings
+from irsa_stack.config import (
+    ControllerSettings,
+    Environment,
+    ExistingCluster,
+    ServiceAccountSettings,
+)
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import FunctionSettings
 from irsa_stack.instance_metadata import refuse_untold_controllers
@@ -135,6 +140,7 @@ class ServiceAccountsStack(Stack):
             name=account.name,
             ownership=Ownership(account.ownership),
             restart=account.restart,
+            force=account.force,
             create_namespace=account.create_namespace,
             token_expiration=(
                 None
@@ -163,8 +169,7 @@ class ServiceAccountsStack(Stack):
                     "ExternalDns",
                     service_accounts=self.service_accounts,
                     hosted_zones=wanted.external_dns.hosted_zones,
-                    namespace=wanted.external_dns.namespace,
-                    ownership=Ownership(wanted.external_dns.ownership),
+                    **_account_options(wanted.external_dns),
                 )
             )
         if wanted.cluster_autoscaler is not None:
@@ -174,8 +179,7 @@ class ServiceAccountsStack(Stack):
                     "ClusterAutoscaler",
                     service_accounts=self.service_accounts,
                     cluster_name=settings.cluster_name,
-                    namespace=wanted.cluster_autoscaler.namespace,
-                    ownership=Ownership(wanted.cluster_autoscaler.ownership),
+                    **_account_options(wanted.cluster_autoscaler),
                 )
             )
         if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
@@ -186,8 +190,7 @@ class ServiceAccountsStack(Stack):
                     service_accounts=self.service_accounts,
                     cluster_name=settings.cluster_name,
                     vpc_id=vpc_id,
-                    namespace=wanted.aws_load_balancer_controller.namespace,
-                    ownership=Ownership(wanted.aws_load_balancer_controller.ownership),
+                    **_account_options(wanted.aws_load_balancer_controller),
                 )
             )
         # The nodes' metadata is closed to pods: what a controller would ask it must be told.
@@ -298,6 +301,14 @@ def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
                 for statement in account.statements
             ],
         }
+    }
+
+
+def _account_options(controller: ControllerSettings) -> dict[str, Any]:
+    return {
+        "namespace": controller.namespace,
+        "ownership": Ownership(controller.ownership),
+        "force": controller.force,
     }
 
 

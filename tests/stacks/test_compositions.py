@@ -216,6 +216,25 @@ def test_two_accounts_may_hold_the_same_managed_policy(deployed):
     assert held.count([policy]) == 2
 
 
+@pytest.mark.parametrize("force", [True, False])
+def test_an_adopted_accounts_annotations_are_taken_from_others_only_by_force(deployed, force):
+    adopted = {"ownership": "ADOPT", "force": force}
+    found = only(
+        deployed(
+            "existing-cluster",
+            service_accounts=[{"namespace": "orders", "name": "worker", **adopted}],
+            controllers={
+                "aws_load_balancer_controller": adopted,
+                "cluster_autoscaler": adopted,
+                "external_dns": {"hosted_zones": ["Z0123456789ABCDEFGHIJ"], **adopted},
+            },
+        ),
+        "Custom::ServiceAccounts",
+    )
+    forced = [account for account in found["ServiceAccounts"].values() if "Force" in account]
+    assert len(forced) == (4 if force else 0)
+
+
 def test_a_charts_account_gets_its_values_as_an_output(deployed):
     deployment = deployed("prod")
     stack = "payments-prod-service-accounts"

@@ -221,7 +221,8 @@ class NewCluster(_Part):
     secrets_encryption_key: KeyArn | None = None
     """KMS key of secrets. Default: one made with the cluster, rotated every year."""
     administrators: list[RoleArn] = Field(default_factory=list)
-    """Roles of people who administer the cluster. Default: only the role that deploys it."""
+    """Roles of people who administer the cluster; they must exist. Default: nobody but
+    CloudFormation's execution role, so kubectl answers Unauthorized."""
 
 
 class ExistingCluster(_Part):
@@ -352,7 +353,7 @@ class MetadataGuardSettings(_Part):
     hop_limit: Annotated[int, Field(ge=1, le=64)] = 1
     """Network hops that metadata answers live; 1 stops at the node."""
     packet_filter: Literal["none", "nftables", "iptables"] = "nftables"
-    """Second layer on AL2023; `iptables` is the article's rule, with its holes."""
+    """Second layer on AL2023; `iptables` is the rule that is often copied, with its holes."""
 
 
 class Statement(_Part):
@@ -390,7 +391,8 @@ class ServiceAccountSettings(_Part):
     force: bool = False
     """With ADOPT, whether to take annotations that another tool owns, such as eksctl's."""
     create_namespace: bool = False
-    """Whether to make its namespace if it is missing; needs cluster admin."""
+    """Whether to make its namespace if it is missing; then the function that binds the accounts
+    needs to be cluster admin."""
     token_expiration: Annotated[int, _checked(token_expiration_faults)] | None = None
     """Seconds that a token lives, 600 to 86400."""
     role_name: RoleName | None = None
@@ -544,7 +546,7 @@ class Environment(_Part):
 
     @property
     def cluster_name(self) -> str:
-        """The article's name: `<service_type>-<environment>`, or the existing cluster's."""
+        """`<service_type>-<environment>`, or the existing cluster's name."""
         if self.cluster.existing is not None:
             return self.cluster.existing.name
         return f"{self.service_type}-{self.environment}"

@@ -1,4 +1,4 @@
-"""The article's cluster: control plane, OIDC provider, `aws-node` on its own role, nodes."""
+"""A new cluster: control plane, OIDC provider, `aws-node` on its own role, nodes."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ _ZONES_AT_MOST = 6
 
 
 class EksClusterStack(Stack):
-    """Define a new cluster as the article has it.
+    """Define a new cluster whose pods get their roles from service accounts only.
 
     Synthesises the VPC (or imports one), the cluster with its logs, the IAM OIDC provider with the
     computed thumbprint, `aws-node` on a role of its own, and then the nodes: without the CNI policy

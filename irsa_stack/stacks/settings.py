@@ -52,7 +52,7 @@ def apply_settings(stack: Stack, settings: Environment) -> None:
 
 
 def all_tags(settings: Environment) -> dict[str, str]:
-    """Return the tags of every resource: the article's two, and the user's."""
+    """Return the tags of every resource: ServiceType, Environment, and the user's."""
     return {
         "ServiceType": settings.service_type,
         "Environment": settings.environment,

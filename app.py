@@ -17,5 +17,8 @@ try:
     define_stacks(app, load_environment(path), files=ENVIRONMENTS)
 except InvalidInput as error:
     sys.exit(report(path, error.faults))
-review(app)
+try:
+    review(app)
+except InvalidInput as error:
+    sys.exit(str(error))
 app.synth()

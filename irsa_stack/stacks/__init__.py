@@ -13,7 +13,7 @@ from irsa_stack.stacks.service_accounts import (
     service_account_parts,
 )
 
-__all__ = ["EksClusterStack", "ServiceAccountsStack", "define_stacks", "review"]
+__all__ = ["EksClusterStack", "Environment", "ServiceAccountsStack", "define_stacks", "review"]
 
 
 def define_stacks(app: App, settings: Environment, *, files: Path | None = None) -> None:

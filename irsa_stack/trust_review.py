@@ -95,7 +95,9 @@ def trust_policy_findings(
         try:
             document = json.loads(document)
         except ValueError as error:
-            yield Finding("IRSA100", f"trust policy must be JSON, got {text[:60]!r}; {error}")
+            yield Finding(
+                "IRSA100", f"trust policy must be JSON, got {text[:60]!r}; correct it: {error}"
+            )
             return
     if not isinstance(document, Mapping):
         return
@@ -147,7 +149,8 @@ def _statement_findings(
         if element in statement:
             yield Finding(
                 "IRSA115",
-                f"statement must have {instead}, got {element}; it would allow all the others",
+                f"statement must have {instead}, got {element}; name those who may,"
+                " because it allows all the others",
             )
     actions = [str(action).lower() for action in _list(statement.get("Action"))]
     principal = statement.get("Principal")
@@ -244,8 +247,9 @@ def _condition_findings(condition: object, provider: str) -> Iterator[Finding]:
     if not claims - {"aud"}:
         yield Finding(
             "IRSA101",
-            "Condition must test the subject, got no key that ends in ':sub'; without it every"
-            " service account of the cluster may assume the role",
+            "Condition must test the subject, got no key that ends in ':sub'; add StringEquals with"
+            f" '{SUBJECT_PREFIX}NAMESPACE:NAME', because without it every service account of the"
+            " cluster may assume the role",
         )
     if "aud" not in claims:
         yield Finding(
@@ -261,7 +265,8 @@ def _condition_findings(condition: object, provider: str) -> Iterator[Finding]:
             yield Finding(
                 "IRSA108",
                 f"operator of {test.key!r} must be StringEquals or StringLike, got"
-                f" {test.operator!r}; it lets in tokens that lack the claim or have another",
+                f" {test.operator!r}; write StringEquals, because this lets in tokens that lack the"
+                " claim or have another",
             )
         for value in test.values:
             if not is_deploy_time(value):
@@ -286,7 +291,7 @@ def _key_findings(test: _Test, provider: str) -> Iterator[Finding]:
         yield Finding(
             "IRSA110",
             f"condition key must start with the provider's issuer {issuer!r}, got {test.key!r};"
-            " a key of another issuer never matches",
+            f" write {issuer}:{test.claim}, because a key of another issuer never matches",
         )
 
 
@@ -315,8 +320,8 @@ def _value_findings(test: _Test, value: str, provider: str) -> Iterator[Finding]
     elif value == "*":
         yield Finding(
             "IRSA101",
-            f"{test.key!r} must name a subject, got '*'; every service account of the cluster may"
-            " assume the role",
+            f"{test.key!r} must name a subject, got '*'; write '{SUBJECT_PREFIX}NAMESPACE:NAME',"
+            " because with it every service account of the cluster may assume the role",
         )
     elif value.startswith(SUBJECT_PREFIX):
         namespace, _, name = value.removeprefix(SUBJECT_PREFIX).partition(":")
@@ -324,8 +329,8 @@ def _value_findings(test: _Test, value: str, provider: str) -> Iterator[Finding]
     elif _is_of_kubernetes(value, provider):
         yield Finding(
             "IRSA107",
-            f"{test.key!r} must be '{SUBJECT_PREFIX}NAMESPACE:NAME', got {value!r}; no token of the"
-            " cluster carries that",
+            f"{test.key!r} must be '{SUBJECT_PREFIX}NAMESPACE:NAME', got {value!r}; write that,"
+            " because no token of the cluster carries another",
         )
 
 

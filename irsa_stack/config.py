@@ -7,7 +7,7 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -647,6 +647,15 @@ def load_environment(path: Path) -> Environment:
         refuse([f"{path} must be YAML, got {' '.join(str(error).split())}; correct it"])
     if not isinstance(raw, dict):
         refuse([f"{path} must hold keys and values, got {type(raw).__name__}; see dev.yaml"])
+    return environment(raw)
+
+
+def environment(raw: Mapping[str, Any]) -> Environment:
+    """Return what an environment file holds as settings.
+
+    Raises:
+        InvalidInput: it breaks rules; each fault has its place.
+    """
     try:
         return Environment.model_validate(raw)
     except ValidationError as error:

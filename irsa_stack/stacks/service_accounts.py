@@ -21,14 +21,20 @@ from irsa_stack.config import (
     ExistingCluster,
     ServiceAccountSettings,
 )
-from irsa_stack.faults import refuse
+from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.handler_function import FunctionSettings
 from irsa_stack.instance_metadata import refuse_untold_controllers
 from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
-from irsa_stack.stacks.settings import all_tags, apply_settings, function_settings, stack_arguments
+from irsa_stack.stacks.settings import (
+    all_tags,
+    apply_settings,
+    checked,
+    function_settings,
+    stack_arguments,
+)
 
 ACCOUNTS_A_STACK = 400
 """Service accounts that one stack holds: 500 resources, less the shared ones and the grants."""
@@ -53,14 +59,40 @@ class ServiceAccountsStack(Stack):
     alone, and the first has the controllers.
 
     Args:
-        settings: the environment.
+        settings: the environment, as `Environment` or as what its file holds.
         cluster: the stack of the cluster. Default: the environment's existing cluster.
-        part: which part of the accounts, counted from 0.
-        parts: how many parts there are.
+        part: which part of the accounts, counted from 0. Default: 0, with the controllers.
+        parts: how many parts there are. Default: 1, which has all accounts.
         files: folder that files named in *settings* are relative to. Default: the current one.
+        kwargs: properties of the CDK's `Stack`. Default: account, region and tags of *settings*.
 
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
+
+    Examples:
+        >>> import aws_cdk as cdk
+        >>> from irsa_stack.stacks import ServiceAccountsStack
+        >>> stack = ServiceAccountsStack(
+        ...     cdk.App(),
+        ...     "orders-prod-service-accounts",
+        ...     settings={
+        ...         "service_type": "orders",
+        ...         "environment": "prod",
+        ...         "cluster": {
+        ...             "existing": {
+        ...                 "name": "orders-prod",
+        ...                 "version": "1.36",
+        ...                 "issuer_url": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+        ...                 "endpoint": "https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
+        ...                 "certificate_authority_data": "LS0tLS1CRUdJTi==",
+        ...             }
+        ...         },
+        ...         "service_accounts": [{"namespace": "orders", "name": "worker"}],
+        ...     },
+        ... )
+
+    See:
+        https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
     """
 
     def __init__(
@@ -68,14 +100,17 @@ class ServiceAccountsStack(Stack):
         scope: Construct,
         id: str,
         *,
-        settings: Environment,
+        settings: Environment | Mapping[str, Any],
         cluster: EksClusterStack | None = None,
         part: int = 0,
         parts: int = 1,
         files: Path | None = None,
         **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
     ) -> None:
-        super().__init__(scope, id, **stack_arguments(settings), **kwargs)
+        settings = checked(settings)
+        if not 0 <= part < parts:
+            refuse([f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"])
+        super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
         functions = function_settings(
             self, settings, default_key=None if cluster is None else cluster.log_key
         )
@@ -92,9 +127,11 @@ class ServiceAccountsStack(Stack):
             )
             vpc_id = existing.vpc_id
         else:
-            raise ValueError(
-                f"cluster must be given with cluster.new of {settings.cluster_name}, got none;"
-                " pass the EksClusterStack"
+            raise InvalidInput(
+                [
+                    f"cluster must be given with cluster.new of {settings.cluster_name!r}, got"
+                    " none; pass the EksClusterStack"
+                ]
             )
         self.service_accounts = IrsaServiceAccounts(
             self,

@@ -1,5 +1,6 @@
 """What every stack of an environment has in common: place, tags, boundary, log retention."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Environment as Place
@@ -9,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.config import Environment
+from irsa_stack.config import Environment, environment
 from irsa_stack.handler_function import FunctionSettings
 
 _RETENTION = {
@@ -27,6 +28,15 @@ _RETENTION = {
     1827: logs.RetentionDays.FIVE_YEARS,
     3653: logs.RetentionDays.TEN_YEARS,
 }
+
+
+def checked(settings: Environment | Mapping[str, Any]) -> Environment:
+    """Return *settings* as they are, or what an environment file holds as settings.
+
+    Raises:
+        InvalidInput: they break rules; all faults are listed.
+    """
+    return settings if isinstance(settings, Environment) else environment(settings)
 
 
 def stack_arguments(settings: Environment) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import json
 
 import pytest
 import yaml
+from aws_cdk import Environment
 
 from irsa_stack.config import load_environment
+from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import EksClusterStack, ServiceAccountsStack, define_stacks
 from irsa_stack.stacks.service_accounts import part_of, service_account_parts
 from tests.support.templates import ENVIRONMENTS, app_with_flags, templates_of
@@ -283,14 +285,52 @@ def test_accounts_of_several_stacks_are_each_in_one(deployed):
     assert len(set(subjects)) == len(subjects)
 
 
-# Misuse as a library
+# As a library
+
+
+def test_what_an_environment_file_holds_will_do_for_settings():
+    document = yaml.safe_load((ENVIRONMENTS / "dev.yaml").read_text())
+    app = app_with_flags()
+    cluster = EksClusterStack(app, "Cluster", settings=document)
+    ServiceAccountsStack(app, "Accounts", settings=document, cluster=cluster)
+    assert list(templates_of(app)) == ["Cluster", "Accounts"]
+
+
+@pytest.mark.parametrize("stack", [EksClusterStack, ServiceAccountsStack])
+def test_settings_that_break_rules_are_refused_with_all_faults(stack):
+    with pytest.raises(InvalidInput, match="service_type: must be given; add it") as caught:
+        stack(app_with_flags(), "Stack", settings={"environment": "dev"})
+    assert len(caught.value.faults) == 2
+
+
+def test_properties_of_a_stack_come_before_those_of_its_settings(settings):
+    place = Environment(account="444455556666", region="eu-west-3")
+    stack = ServiceAccountsStack(
+        app_with_flags(),
+        "Stack",
+        settings=settings("existing-cluster"),
+        env=place,
+        tags={"Team": "orders"},
+        termination_protection=True,
+    )
+    assert (stack.account, stack.region) == (place.account, place.region)
+    assert stack.tags.tag_values()["Team"] == "orders"
+    assert stack.termination_protection
 
 
 def test_a_cluster_stack_needs_a_new_cluster(settings):
-    with pytest.raises(ValueError, match="use ServiceAccountsStack alone"):
+    with pytest.raises(InvalidInput, match="use ServiceAccountsStack alone"):
         EksClusterStack(app_with_flags(), "Stack", settings=settings("existing-cluster"))
 
 
 def test_accounts_of_a_new_cluster_need_its_stack(settings):
-    with pytest.raises(ValueError, match="pass the EksClusterStack"):
+    with pytest.raises(InvalidInput, match="pass the EksClusterStack"):
         ServiceAccountsStack(app_with_flags(), "Stack", settings=settings("dev"))
+
+
+@pytest.mark.parametrize("part", [-1, 2])
+def test_a_part_is_one_of_the_parts(settings, part):
+    with pytest.raises(InvalidInput, match="part must be 0-1 with 2 parts"):
+        ServiceAccountsStack(
+            app_with_flags(), "Stack", settings=settings("existing-cluster"), part=part, parts=2
+        )

@@ -29,12 +29,12 @@ from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.identity import ServiceAccountIdentity, name_faults, namespace_faults
 from irsa_stack.issuer import issuer_url_faults
 from irsa_stack.kubernetes_version import version_faults
+from irsa_stack.naming import cluster_name_faults, network_id_faults, vpc_id_faults
 from irsa_stack.service_account_manifest import token_expiration_faults
 from irsa_stack.thumbprints import Thumbprints, thumbprints_faults
 
-# https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
-_CLUSTER_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
-_WORD = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
+# Two of them and a hyphen are the name of a cluster.
+_WORD = re.compile(r"[a-z](?:[-a-z0-9]{0,47}[a-z0-9])?")
 _TAG_KEY_CHARACTERS, _TAG_VALUE_CHARACTERS = 128, 256
 
 
@@ -66,14 +66,9 @@ def _vpc_cidr_faults(cidr: str) -> Iterator[str]:
 def _word_faults(word: str) -> Iterator[str]:
     if not _WORD.fullmatch(word):
         yield (
-            f"must be lower-case letters, digits and '-', starting with a letter, got {word!r};"
-            " it becomes part of the cluster's name"
+            "must be 1-49 lower-case letters, digits and '-', starting with a letter, got"
+            f" {word!r}; correct it, because it becomes part of the cluster's name"
         )
-
-
-def _cluster_name_faults(name: str) -> Iterator[str]:
-    if not _CLUSTER_NAME.fullmatch(name):
-        yield f"must be 1-100 letters, digits, '-' and '_', got {name!r}; copy it from EKS"
 
 
 def _arn(kind: str) -> AfterValidator:
@@ -118,8 +113,9 @@ def _node_role_faults(role: str) -> Iterator[str]:
 PolicyArn = Annotated[str, _arn("policy")]
 RoleArn = Annotated[str, _arn("role")]
 Cidr = Annotated[str, _checked(_cidr_faults)]
-SubnetId = Annotated[str, _match(r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")]
-SecurityGroupId = Annotated[str, _match(r"sg-[0-9a-f]{8,17}", "sg-0123456789abcdef0")]
+VpcId = Annotated[str, _checked(lambda value: vpc_id_faults(value, of="value"))]
+SubnetId = Annotated[str, _checked(lambda value: network_id_faults(value, "subnet", of="value"))]
+SecurityGroupId = Annotated[str, _checked(lambda value: network_id_faults(value, "sg", of="value"))]
 KeyArn = Annotated[
     str,
     _match(
@@ -171,7 +167,7 @@ class VpcSettings(_Part):
     """How many zones a VPC to make spans, 2 to 6."""
     nat_gateways: Annotated[int, Field(ge=1, le=6)] = 1
     """How many NAT gateways a VPC to make has; one a zone survives the loss of a zone."""
-    id: Annotated[str, _match(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")] | None = None
+    id: VpcId | None = None
     """An existing VPC; name its subnets too."""
     zones: list[str] = Field(default_factory=list)
     """Zones of the existing subnets, in their order."""
@@ -228,7 +224,7 @@ class NewCluster(_Part):
 class ExistingCluster(_Part):
     """A cluster that another tool made."""
 
-    name: Annotated[str, _checked(_cluster_name_faults)]
+    name: Annotated[str, _checked(lambda name: cluster_name_faults(name, of="value"))]
     """Its name."""
     version: Annotated[
         str, _checked(lambda version: version_faults(version, of="value", create=False))
@@ -244,7 +240,7 @@ class ExistingCluster(_Part):
     """URL of its API server."""
     certificate_authority_data: Annotated[str, _match(r"[A-Za-z0-9+/]+={0,2}", "LS0tLS1CRUdJTi...")]
     """Its CA certificate, base64 of PEM."""
-    vpc_id: Annotated[str, _match(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")] | None = None
+    vpc_id: VpcId | None = None
     """Its VPC: for the load-balancer controller, and for a private-only endpoint."""
     zones: list[str] = Field(default_factory=list)
     """Zones of *private_subnets*, in their order."""

@@ -14,7 +14,7 @@ from irsa_stack.budgets import TRUST_POLICY_CHARACTERS_AT_MOST, document_charact
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.identity import SUBJECT_PREFIX, name_faults, namespace_faults
 from irsa_stack.service_account_manifest import ROLE_ARN_ANNOTATION, ROLE_PLACEHOLDER
-from irsa_stack.trust import ASSUME_ROLE_ACTION, STS_AUDIENCE
+from irsa_stack.trust import ASSUME_ROLE_ACTION, NAME_PATTERN, STS_AUDIENCE
 
 RULES = {
     "IRSA100": "a trust policy is JSON with statements",
@@ -48,7 +48,6 @@ _NAMED_PROVIDERS = (
 _OTHER_KEYS = ("aws", "sts", "saml")
 _ACTIONS_BESIDE = ("sts:tagsession", "sts:setsourceidentity")
 _EKS_ISSUER = re.compile(r"oidc[.-]eks\.")
-_NAME_PATTERN = re.compile(r"[a-z0-9.*?-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +338,7 @@ def _subject_findings(test: _Test, namespace: str, name: str) -> Iterator[Findin
     for fault in namespace_faults(namespace):
         yield Finding("IRSA104" if wild else "IRSA107", f"{test.key!r}: {fault}")
     if test.is_like and ("*" in name or "?" in name):
-        if not _NAME_PATTERN.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             yield Finding(
                 "IRSA107",
                 f"{test.key!r}: service account name must use a-z, 0-9, '-', '.', '*' and '?', got"

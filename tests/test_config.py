@@ -214,6 +214,17 @@ BAD = {
         NEW, {"cluster.new.vpc": {"id": "vpc-0123456789abcdef0"}}, "cluster.new.vpc",
         "list one subnet a zone",
     ),
+    "service type that makes too long a name": (
+        NEW, {"service_type": "p" * 50}, "service_type", "part of the cluster's name",
+    ),
+    "VPC id of ten digits": (
+        EXISTING, {"cluster.existing.vpc_id": "vpc-0123456789"}, "cluster.existing.vpc_id",
+        "what `aws eks describe-cluster` prints",
+    ),
+    "cluster's name with a dot": (
+        EXISTING, {"cluster.existing.name": "orders.test"}, "cluster.existing.name",
+        "the name that `aws eks list-clusters` prints",
+    ),
     "one availability zone": (
         NEW, {"cluster.new.vpc.availability_zones": 1}, "cluster.new.vpc.availability_zones",
         "at least 2",

@@ -24,6 +24,7 @@ PURE = [
     "intrinsics",
     "issuer",
     "kubernetes_version",
+    "naming",
     "node_user_data",
     "service_account_manifest",
     "thumbprints",

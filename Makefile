@@ -40,7 +40,7 @@ synth: $(VENV)/.app node_modules/.cdk ## CloudFormation of environments/$(ENVIRO
 	@echo "cdk.out/ holds the templates to review:"; ls cdk.out/*.template.json
 
 test: install ## the tests: no account, no network beyond the registries
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest -n auto --dist loadscope $(COVERAGE)
 
 lint: install ## ruff, import-linter
 	$(BIN)/ruff check
@@ -51,8 +51,8 @@ types: install ## mypy --strict, the library and each function's code
 	$(BIN)/mypy
 	MYPYPATH=lambda $(BIN)/mypy lambda
 
-check: lint types ## what CI runs: lint, types, tests with coverage
-	$(BIN)/python -m pytest -n auto --dist loadscope --cov --cov-report=term
+check: lint types ## what CI runs: lint, types, and `make test` with coverage
+	$(MAKE) test COVERAGE="--cov --cov-report=term"
 
 bench: install ## ours beside the stock library, into benchmarks/results.md
 	$(BIN)/python benchmarks/run.py

@@ -181,6 +181,12 @@ class VpcSettings(_Part):
         faults = []
         if (self.cidr is None) == (self.id is None):
             faults.append("must have either cidr (to make one) or id (an existing one); give one")
+        ours = {"availability_zones", "nat_gateways"}
+        theirs = {"zones", "private_subnets", "public_subnets"}
+        faults.extend(
+            f"{name} must go with {'cidr' if name in ours else 'id'}, got it without; remove it"
+            for name in sorted(self.model_fields_set & (ours if self.cidr is None else theirs))
+        )
         if self.id is not None and not len(self.zones) == len(self.private_subnets) >= 2:  # noqa: PLR2004
             faults.append(
                 "must have two or more private_subnets and their zones with id, got"

@@ -210,6 +210,17 @@ BAD = {
         NEW, {"cluster.existing": EXISTING["cluster"]["existing"]}, "cluster", "give one",
     ),
     "neither CIDR nor VPC": (NEW, {"cluster.new.vpc": {}}, "cluster.new.vpc", "give one"),
+    "subnets of a VPC to make": (
+        NEW, {"cluster.new.vpc.zones": ["eu-west-1a"]}, "cluster.new.vpc", "remove it",
+    ),
+    "gateways of an existing VPC": (
+        NEW,
+        {"cluster.new.vpc": {
+            "id": "vpc-0123456789abcdef0", "nat_gateways": 3, "zones": ["eu-west-1a", "eu-west-1b"],
+            "private_subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        }},
+        "cluster.new.vpc", "remove it",
+    ),
     "existing VPC without subnets": (
         NEW, {"cluster.new.vpc": {"id": "vpc-0123456789abcdef0"}}, "cluster.new.vpc",
         "list one subnet a zone",

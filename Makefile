@@ -65,7 +65,7 @@ snapshots: install ## rewrite the template snapshots after an intended change
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/stacks
 
 schema: install ## rewrite environments/schema.json from the typed settings
-	$(BIN)/python -m irsa_stack.config > environments/schema.json
+	$(BIN)/python -m irsa_stack.environment_file > environments/schema.json
 
 wheel: install ## the library as a wheel, in dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -16,6 +16,7 @@ PURE = [
     "budgets",
     "config",
     "deploy_time",
+    "environment_file",
     "faults",
     "fn_sub",
     "handler_code",

@@ -10,7 +10,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.config import Environment, environment
+from irsa_stack.config import Environment
+from irsa_stack.environment_file import environment
 from irsa_stack.handler_function import FunctionSettings
 
 _RETENTION = {

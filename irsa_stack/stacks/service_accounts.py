@@ -110,11 +110,18 @@ class ServiceAccountsStack(Stack):
         settings = checked(settings)
         if not 0 <= part < parts:
             refuse([f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"])
+        existing = settings.cluster.existing
+        if cluster is not None and existing is not None:
+            refuse(
+                [
+                    f"cluster must be left out with cluster.existing of {existing.name!r}, got"
+                    f" {cluster.node.path!r}; pass the settings that the cluster was made with"
+                ]
+            )
         super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
         functions = function_settings(
             self, settings, default_key=None if cluster is None else cluster.log_key
         )
-        existing = settings.cluster.existing
         vpc_id: str | None
         oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:

@@ -328,6 +328,15 @@ def test_accounts_of_a_new_cluster_need_its_stack(settings):
         ServiceAccountsStack(app_with_flags(), "Stack", settings=settings("dev"))
 
 
+def test_accounts_go_to_one_cluster(settings):
+    app = app_with_flags()
+    cluster = EksClusterStack(app, "Cluster", settings=settings("dev"))
+    with pytest.raises(InvalidInput, match="cluster must be left out with"):
+        ServiceAccountsStack(
+            app, "Accounts", settings=settings("existing-cluster"), cluster=cluster
+        )
+
+
 @pytest.mark.parametrize("part", [-1, 2])
 def test_a_part_is_one_of_the_parts(settings, part):
     with pytest.raises(InvalidInput, match="part must be 0-1 with 2 parts"):

@@ -13,8 +13,8 @@ $(E2E_VENV)/.e2e: requirements-e2e.txt
 	@touch $@
 
 control-plane: ## build the Kubernetes control planes of the rehearsal, once
-	python3 tools/control-plane/build.py 1.29 >/dev/null
-	python3 tools/control-plane/build.py 1.36 >/dev/null
+	$(PYTHON) tools/control-plane/build.py 1.29 >/dev/null
+	$(PYTHON) tools/control-plane/build.py 1.36 >/dev/null
 
 deploy-local: install $(E2E_VENV)/.e2e ## deploy environments/local.yaml into an account on this machine, until Ctrl-C
 	$(E2E_VENV)/bin/python -m tests.e2e.local up

@@ -9,11 +9,11 @@ from irsa_stack.controllers.policies.statements import (
     Document,
     Place,
     allow,
-    cluster_name_faults,
     document,
 )
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.faults import refuse
+from irsa_stack.naming import cluster_name_faults
 
 UPSTREAM = Upstream(
     policy="https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-1.36.1/cluster-autoscaler/cloudprovider/aws/README.md",

@@ -40,7 +40,7 @@ synth: $(VENV)/.app node_modules/.cdk ## CloudFormation of environments/$(ENVIRO
 	@echo "cdk.out/ holds the templates to review:"; ls cdk.out/*.template.json
 
 test: install ## the tests: no account, no network beyond the registries
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest -n auto --dist loadscope $(COVERAGE)
 
 lint: install ## ruff, import-linter
 	$(BIN)/ruff check
@@ -51,8 +51,8 @@ types: install ## mypy --strict, the library and each function's code
 	$(BIN)/mypy
 	MYPYPATH=lambda $(BIN)/mypy lambda
 
-check: lint types ## what CI runs: lint, types, tests with coverage
-	$(BIN)/python -m pytest -n auto --dist loadscope --cov --cov-report=term
+check: lint types ## what CI runs: lint, types, and `make test` with coverage
+	$(MAKE) test COVERAGE="--cov --cov-report=term"
 
 bench: install ## ours beside the stock library, into benchmarks/results.md
 	$(BIN)/python benchmarks/run.py
@@ -65,7 +65,7 @@ snapshots: install ## rewrite the template snapshots after an intended change
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/stacks
 
 schema: install ## rewrite environments/schema.json from the typed settings
-	$(BIN)/python -m irsa_stack.config > environments/schema.json
+	$(BIN)/python -m irsa_stack.environment_file > environments/schema.json
 
 wheel: install ## the library as a wheel, in dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aws_cdk import App
 
-from irsa_stack.config import load_environment, report
+from irsa_stack.environment_file import load_environment, report
 from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import define_stacks, review
 
@@ -17,5 +17,8 @@ try:
     define_stacks(app, load_environment(path), files=ENVIRONMENTS)
 except InvalidInput as error:
     sys.exit(report(path, error.faults))
-review(app)
+try:
+    review(app)
+except InvalidInput as error:
+    sys.exit(str(error))
 app.synth()

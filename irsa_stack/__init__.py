@@ -5,9 +5,10 @@ Names are loaded when first used, so that the pure rules never start Node.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from irsa_stack import controllers, stacks
     from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
     from irsa_stack.cluster_connection import ClusterConnection
     from irsa_stack.faults import InvalidInput
@@ -81,12 +82,14 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
-    if name in ("controllers", "stacks"):
-        return import_module(f"irsa_stack.{name}")
-    if name not in _MODULES:
-        raise AttributeError(f"module 'irsa_stack' has no attribute {name!r}")
-    return getattr(import_module(f"irsa_stack.{_MODULES[name]}"), name)
+if not TYPE_CHECKING:  # a type checker would take every name, misspelt ones too
+
+    def __getattr__(name: str) -> object:
+        if name in ("controllers", "stacks"):
+            return import_module(f"irsa_stack.{name}")
+        if name not in _MODULES:
+            raise AttributeError(f"module 'irsa_stack' has no attribute {name!r}")
+        return getattr(import_module(f"irsa_stack.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

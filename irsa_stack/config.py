@@ -1,27 +1,19 @@
-"""Environment files: what `app.py` deploys, typed, with every fault reported at once.
+"""What an environment file may hold: the settings of the stacks, typed, each with its rule."""
 
-`python -m irsa_stack.config` prints their JSON Schema, for editors.
-"""
-
-import difflib
 import ipaddress
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from irsa_stack import budgets
 from irsa_stack.arn import arn_faults
@@ -29,12 +21,12 @@ from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.identity import ServiceAccountIdentity, name_faults, namespace_faults
 from irsa_stack.issuer import issuer_url_faults
 from irsa_stack.kubernetes_version import version_faults
+from irsa_stack.naming import cluster_name_faults, network_id_faults, vpc_id_faults
 from irsa_stack.service_account_manifest import token_expiration_faults
 from irsa_stack.thumbprints import Thumbprints, thumbprints_faults
 
-# https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
-_CLUSTER_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
-_WORD = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
+# Two of them and a hyphen are the name of a cluster.
+_WORD = re.compile(r"[a-z](?:[-a-z0-9]{0,47}[a-z0-9])?")
 _TAG_KEY_CHARACTERS, _TAG_VALUE_CHARACTERS = 128, 256
 
 
@@ -66,14 +58,9 @@ def _vpc_cidr_faults(cidr: str) -> Iterator[str]:
 def _word_faults(word: str) -> Iterator[str]:
     if not _WORD.fullmatch(word):
         yield (
-            f"must be lower-case letters, digits and '-', starting with a letter, got {word!r};"
-            " it becomes part of the cluster's name"
+            "must be 1-49 lower-case letters, digits and '-', starting with a letter, got"
+            f" {word!r}; correct it, because it becomes part of the cluster's name"
         )
-
-
-def _cluster_name_faults(name: str) -> Iterator[str]:
-    if not _CLUSTER_NAME.fullmatch(name):
-        yield f"must be 1-100 letters, digits, '-' and '_', got {name!r}; copy it from EKS"
 
 
 def _arn(kind: str) -> AfterValidator:
@@ -103,11 +90,24 @@ def _names_once(raw: object) -> object:
     return raw
 
 
+def _node_role_faults(role: str) -> Iterator[str]:
+    if role.startswith("arn:"):
+        yield from arn_faults(role, "role", of="value")
+    elif "/" in role:
+        yield (
+            f"must be the name of a role, or the ARN of one with a path, got {role!r}; copy the ARN"
+            " from IAM"
+        )
+    else:
+        yield from budgets.role_name_faults(role, of="value")
+
+
 PolicyArn = Annotated[str, _arn("policy")]
 RoleArn = Annotated[str, _arn("role")]
 Cidr = Annotated[str, _checked(_cidr_faults)]
-SubnetId = Annotated[str, _match(r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")]
-SecurityGroupId = Annotated[str, _match(r"sg-[0-9a-f]{8,17}", "sg-0123456789abcdef0")]
+VpcId = Annotated[str, _checked(lambda value: vpc_id_faults(value, of="value"))]
+SubnetId = Annotated[str, _checked(lambda value: network_id_faults(value, "subnet", of="value"))]
+SecurityGroupId = Annotated[str, _checked(lambda value: network_id_faults(value, "sg", of="value"))]
 KeyArn = Annotated[
     str,
     _match(
@@ -159,7 +159,7 @@ class VpcSettings(_Part):
     """How many zones a VPC to make spans, 2 to 6."""
     nat_gateways: Annotated[int, Field(ge=1, le=6)] = 1
     """How many NAT gateways a VPC to make has; one a zone survives the loss of a zone."""
-    id: Annotated[str, _match(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")] | None = None
+    id: VpcId | None = None
     """An existing VPC; name its subnets too."""
     zones: list[str] = Field(default_factory=list)
     """Zones of the existing subnets, in their order."""
@@ -173,6 +173,12 @@ class VpcSettings(_Part):
         faults = []
         if (self.cidr is None) == (self.id is None):
             faults.append("must have either cidr (to make one) or id (an existing one); give one")
+        ours = {"availability_zones", "nat_gateways"}
+        theirs = {"zones", "private_subnets", "public_subnets"}
+        faults.extend(
+            f"{name} must go with {'cidr' if name in ours else 'id'}, got it without; remove it"
+            for name in sorted(self.model_fields_set & (ours if self.cidr is None else theirs))
+        )
         if self.id is not None and not len(self.zones) == len(self.private_subnets) >= 2:  # noqa: PLR2004
             faults.append(
                 "must have two or more private_subnets and their zones with id, got"
@@ -209,13 +215,14 @@ class NewCluster(_Part):
     secrets_encryption_key: KeyArn | None = None
     """KMS key of secrets. Default: one made with the cluster, rotated every year."""
     administrators: list[RoleArn] = Field(default_factory=list)
-    """Roles of people who administer the cluster. Default: only the role that deploys it."""
+    """Roles of people who administer the cluster; they must exist. Default: nobody but
+    CloudFormation's execution role, so kubectl answers Unauthorized."""
 
 
 class ExistingCluster(_Part):
     """A cluster that another tool made."""
 
-    name: Annotated[str, _checked(_cluster_name_faults)]
+    name: Annotated[str, _checked(lambda name: cluster_name_faults(name, of="value"))]
     """Its name."""
     version: Annotated[
         str, _checked(lambda version: version_faults(version, of="value", create=False))
@@ -231,7 +238,7 @@ class ExistingCluster(_Part):
     """URL of its API server."""
     certificate_authority_data: Annotated[str, _match(r"[A-Za-z0-9+/]+={0,2}", "LS0tLS1CRUdJTi...")]
     """Its CA certificate, base64 of PEM."""
-    vpc_id: Annotated[str, _match(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")] | None = None
+    vpc_id: VpcId | None = None
     """Its VPC: for the load-balancer controller, and for a private-only endpoint."""
     zones: list[str] = Field(default_factory=list)
     """Zones of *private_subnets*, in their order."""
@@ -239,8 +246,9 @@ class ExistingCluster(_Part):
     """Subnets that functions run in; give them when the endpoint is private only."""
     security_groups: list[SecurityGroupId] = Field(default_factory=list)
     """Security groups that its endpoint lets in; needed with *private_subnets*."""
-    node_roles: list[RoleName] = Field(default_factory=list)
-    """Names of its node roles, which lose the CNI policy with `vpc_cni: rebind`."""
+    node_roles: list[Annotated[str, _checked(_node_role_faults)]] = Field(default_factory=list)
+    """Its node roles, which lose the CNI policy with `vpc_cni: rebind`: names, or ARNs where roles
+    have a path."""
 
     @model_validator(mode="after")
     def _whole_network(self) -> Self:
@@ -339,7 +347,7 @@ class MetadataGuardSettings(_Part):
     hop_limit: Annotated[int, Field(ge=1, le=64)] = 1
     """Network hops that metadata answers live; 1 stops at the node."""
     packet_filter: Literal["none", "nftables", "iptables"] = "nftables"
-    """Second layer on AL2023; `iptables` is the article's rule, with its holes."""
+    """Second layer on AL2023; `iptables` is the rule that is often copied, with its holes."""
 
 
 class Statement(_Part):
@@ -374,8 +382,11 @@ class ServiceAccountSettings(_Part):
         ]
     ] = Field(default_factory=list)
     """Workloads to restart when the role changes."""
+    force: bool = False
+    """With ADOPT, whether to take annotations that another tool owns, such as eksctl's."""
     create_namespace: bool = False
-    """Whether to make its namespace if it is missing; needs cluster admin."""
+    """Whether to make its namespace if it is missing; then the function that binds the accounts
+    needs to be cluster admin."""
     token_expiration: Annotated[int, _checked(token_expiration_faults)] | None = None
     """Seconds that a token lives, 600 to 86400."""
     role_name: RoleName | None = None
@@ -405,6 +416,7 @@ class ServiceAccountSettings(_Part):
                 "restart and create_namespace must go with CREATE or ADOPT, got"
                 f" {self.ownership}; remove them"
             )
+        faults.extend(_force_faults(self.ownership, force=self.force))
         refuse(faults)
         return self
 
@@ -414,17 +426,9 @@ class ServiceAccountSettings(_Part):
         return ServiceAccountIdentity(self.namespace, self.name)
 
 
-class ExternalDnsSettings(_Part):
-    """The controller that keeps DNS records."""
-
-    hosted_zones: list[Annotated[str, _match(r"Z[0-9A-Z]{1,31}", "Z0123456789ABCDEFGHIJ")]] = Field(
-        min_length=1
-    )
-    """Ids of the zones that it may write."""
-    namespace: Namespace = "kube-system"
-    """Namespace of its account."""
-    ownership: Literal["CREATE", "ADOPT", "HELM", "NONE"] = "CREATE"
-    """Whose object its account is."""
+def _force_faults(ownership: str, *, force: bool) -> Iterator[str]:
+    if force and ownership != "ADOPT":
+        yield f"force must go with ownership: ADOPT, got {ownership}; remove it"
 
 
 class ControllerSettings(_Part):
@@ -434,6 +438,22 @@ class ControllerSettings(_Part):
     """Namespace of its account."""
     ownership: Literal["CREATE", "ADOPT", "HELM", "NONE"] = "CREATE"
     """Whose object its account is."""
+    force: bool = False
+    """With ADOPT, whether to take annotations that another tool owns, such as a chart's."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(_force_faults(self.ownership, force=self.force))
+        return self
+
+
+class ExternalDnsSettings(ControllerSettings):
+    """The controller that keeps DNS records."""
+
+    hosted_zones: list[Annotated[str, _match(r"Z[0-9A-Z]{1,31}", "Z0123456789ABCDEFGHIJ")]] = Field(
+        min_length=1
+    )
+    """Ids of the zones that it may write."""
 
 
 class Controllers(_Part):
@@ -480,11 +500,13 @@ class Environment(_Part):
     nodes: list[NodeGroup] = Field(default_factory=list)
     """Node groups of a new cluster."""
     oidc: OidcSettings = Field(default_factory=OidcSettings)
-    """The IAM OIDC provider."""
-    vpc_cni: Literal["rebind", "addon", "keep"] = "rebind"
-    """How aws-node gets its own role; `keep` leaves an existing cluster's alone."""
+    """The IAM OIDC provider; for an existing cluster only with `create_oidc_provider: true`."""
+    vpc_cni: Literal["rebind", "addon", "keep"] | None = None
+    """How aws-node gets its own role; `addon` only for a new cluster, `keep` only for an existing
+    one. Default: `rebind` for a new cluster; `keep` for an existing one, where `rebind` restarts
+    aws-node on every node."""
     metadata_guard: MetadataGuardSettings = Field(default_factory=MetadataGuardSettings)
-    """How pods are kept off the node's credentials."""
+    """How pods are kept off the credentials of a new cluster's nodes."""
     controllers: Controllers = Field(default_factory=Controllers)
     """Controllers that get a role."""
     service_accounts: Annotated[list[ServiceAccountSettings], BeforeValidator(_names_once)] = Field(
@@ -518,10 +540,15 @@ class Environment(_Part):
 
     @property
     def cluster_name(self) -> str:
-        """The article's name: `<service_type>-<environment>`, or the existing cluster's."""
+        """`<service_type>-<environment>`, or the existing cluster's name."""
         if self.cluster.existing is not None:
             return self.cluster.existing.name
         return f"{self.service_type}-{self.environment}"
+
+    @property
+    def vpc_cni_mode(self) -> Literal["rebind", "addon", "keep"]:
+        """What *vpc_cni* says, or its default for this cluster."""
+        return self.vpc_cni or ("rebind" if self.cluster.existing is None else "keep")
 
 
 def _region_faults(account: str | None, region: str | None) -> Iterator[str]:
@@ -550,102 +577,45 @@ def _mode_faults(settings: Environment) -> Iterator[str]:
         yield "vpc_cni must be rebind or addon for a new cluster, got 'keep'; its nodes need one"
     if new is not None and not settings.nodes:
         yield "nodes must hold a node group for a new cluster, got none; add one"
-    if new is None and settings.nodes:
-        yield "nodes must be empty for an existing cluster, got some; its own tool makes them"
-    existing = settings.cluster.existing
-    wants_vpc = settings.controllers.aws_load_balancer_controller is not None
-    if existing is not None and wants_vpc and existing.vpc_id is None:
-        yield (
-            "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
-            " the controller is scoped to it"
-        )
+    if settings.cluster.existing is not None:
+        yield from _existing_faults(settings, settings.cluster.existing)
     names = [group.name for group in settings.nodes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"nodes must have different names, got {name!r} twice; rename one"
     accounts = {str(account.identity) for account in settings.service_accounts}
-    if settings.vpc_cni != "keep" and "kube-system/aws-node" in accounts:
+    if settings.vpc_cni_mode != "keep" and "kube-system/aws-node" in accounts:
         yield (
             "service_accounts must not hold kube-system/aws-node with vpc_cni:"
-            f" {settings.vpc_cni}; remove it, vpc_cni binds it"
+            f" {settings.vpc_cni_mode}; remove it, vpc_cni binds it"
         )
 
 
-def load_environment(path: Path) -> Environment:
-    """Read and check an environment file.
-
-    Raises:
-        InvalidInput: the file is missing, no YAML, or breaks rules; each fault has its place.
-    """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        there = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        refuse(
-            [
-                f"environment must be one of {', '.join(there) or 'none'}, got {path.stem!r};"
-                f" write {path}, or choose with -c environment=NAME"
-            ]
+def _existing_faults(settings: Environment, existing: ExistingCluster) -> Iterator[str]:
+    """Refuse what is done to new clusters only, lest somebody think it done."""
+    if settings.nodes:
+        yield "nodes must be empty for an existing cluster, got some; its own tool makes them"
+    if settings.vpc_cni == "addon":
+        yield (
+            "vpc_cni must be rebind or keep for an existing cluster, got 'addon'; set the role on"
+            " the add-on with the tool that manages it"
         )
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        refuse([f"{path} must be YAML, got {' '.join(str(error).split())}; correct it"])
-    if not isinstance(raw, dict):
-        refuse([f"{path} must hold keys and values, got {type(raw).__name__}; see dev.yaml"])
-    try:
-        return Environment.model_validate(raw)
-    except ValidationError as error:
-        raise InvalidInput(_sentences(error)) from None
-
-
-def report(path: Path, faults: Sequence[str]) -> str:
-    """Return what a person reads when an environment file has faults."""
-    count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
-    return "\n".join([f"{path} has {count}:", *(f"  - {fault}" for fault in faults)])
-
-
-def _sentences(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        place = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
-        ).lstrip(".")
-        place = place or "(whole file)"
-        cause = problem.get("ctx", {}).get("error")
-        if isinstance(cause, InvalidInput):
-            yield from (f"{place}: {fault}" for fault in cause.faults)
-        elif isinstance(cause, ValueError):
-            yield f"{place}: {cause}"
-        else:
-            yield f"{place}: {_sentence(problem)}"
-
-
-def _sentence(problem: ErrorDetails) -> str:
-    """Say what pydantic found in the words of an environment file."""
-    facts = problem.get("ctx", {})
-    rule, fix = {
-        "missing": ("be given", "add it"),
-        "extra_forbidden": ("be a known key", _near(str(problem["loc"][-1]))),
-        "string_type": ("be text", "put it in quotes"),
-        "int_type": ("be a whole number", "write it without quotes"),
-        "bool_type": ("be true or false", "write it without quotes"),
-        "list_type": ("be a list", "write [one, two], or one item a line after '- '"),
-        "dict_type": ("have keys and values", "write `key: value` below it"),
-        "model_type": ("have keys and values", "write `key: value` below it"),
-        "literal_error": (f"be one of {facts.get('expected')}", "choose one"),
-        "greater_than_equal": (f"be at least {facts.get('ge')}", "raise it"),
-        "less_than_equal": (f"be at most {facts.get('le')}", "lower it"),
-        "too_short": ("not be empty", "add an item"),
-        "string_too_short": (f"be at least {facts.get('min_length')} characters", "say more"),
-    }.get(problem["type"], ("be valid", problem["msg"].lower()))
-    got = "" if problem["type"] == "missing" else f", got {problem['input']!r}"
-    return f"must {rule}{got}; {fix}"
-
-
-def _near(key: str) -> str:
-    near = difflib.get_close_matches(key, _KEYS, n=1)
-    return f"did you mean {near[0]!r}?" if near else "remove it"
-
-
-_KEYS = sorted({name for part in (*_Part.__subclasses__(),) for name in part.model_fields})
-
-
-if __name__ == "__main__":
-    print(json.dumps(Environment.model_json_schema(), indent=2))  # noqa: T201 (its purpose)
+    if existing.node_roles and settings.vpc_cni_mode == "keep":
+        yield (
+            "cluster.existing.node_roles must go with vpc_cni: rebind, got"
+            f" {existing.node_roles!r} with keep; write vpc_cni: rebind, or remove them"
+        )
+    if "metadata_guard" in settings.model_fields_set:
+        yield (
+            "metadata_guard must not be given for an existing cluster, got one; its own tool makes"
+            " the launch templates, so close metadata there"
+        )
+    if "oidc" in settings.model_fields_set and not existing.create_oidc_provider:
+        yield (
+            "oidc must go with cluster.existing.create_oidc_provider: true, got false; its provider"
+            " is imported as it is, so set that to true, or remove oidc"
+        )
+    if settings.controllers.aws_load_balancer_controller is not None and existing.vpc_id is None:
+        yield (
+            "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
+            " the controller is scoped to it"
+        )

@@ -15,8 +15,8 @@ STS_AUDIENCE = "sts.amazonaws.com"
 
 ASSUME_ROLE_ACTION = "sts:AssumeRoleWithWebIdentity"
 
-# The characters of a service account's name, and IAM's wildcards.
-_NAME_PATTERN = re.compile(r"[a-z0-9.*?-]+")
+NAME_PATTERN = re.compile(r"[a-z0-9.*?-]+")
+"""The characters of a service account's name, and IAM's wildcards."""
 
 
 def trust_policy(
@@ -181,7 +181,7 @@ def _patterns(subject_patterns: Sequence[str], faults: list[str]) -> list[str]:
         faults.extend(
             f"subject pattern {pattern!r}: {fault}" for fault in namespace_faults(namespace)
         )
-        if not _NAME_PATTERN.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             faults.append(
                 "subject_patterns must be 'namespace/name' with a-z, 0-9, '-', '.', '*' and '?' in"
                 f" the name, got {pattern!r}; such as 'apps/build-*'"

@@ -14,7 +14,7 @@ from irsa_stack.budgets import TRUST_POLICY_CHARACTERS_AT_MOST, document_charact
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.identity import SUBJECT_PREFIX, name_faults, namespace_faults
 from irsa_stack.service_account_manifest import ROLE_ARN_ANNOTATION, ROLE_PLACEHOLDER
-from irsa_stack.trust import ASSUME_ROLE_ACTION, STS_AUDIENCE
+from irsa_stack.trust import ASSUME_ROLE_ACTION, NAME_PATTERN, STS_AUDIENCE
 
 RULES = {
     "IRSA100": "a trust policy is JSON with statements",
@@ -48,7 +48,6 @@ _NAMED_PROVIDERS = (
 _OTHER_KEYS = ("aws", "sts", "saml")
 _ACTIONS_BESIDE = ("sts:tagsession", "sts:setsourceidentity")
 _EKS_ISSUER = re.compile(r"oidc[.-]eks\.")
-_NAME_PATTERN = re.compile(r"[a-z0-9.*?-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,9 @@ def trust_policy_findings(
         try:
             document = json.loads(document)
         except ValueError as error:
-            yield Finding("IRSA100", f"trust policy must be JSON, got {text[:60]!r}; {error}")
+            yield Finding(
+                "IRSA100", f"trust policy must be JSON, got {text[:60]!r}; correct it: {error}"
+            )
             return
     if not isinstance(document, Mapping):
         return
@@ -147,7 +148,8 @@ def _statement_findings(
         if element in statement:
             yield Finding(
                 "IRSA115",
-                f"statement must have {instead}, got {element}; it would allow all the others",
+                f"statement must have {instead}, got {element}; name those who may,"
+                " because it allows all the others",
             )
     actions = [str(action).lower() for action in _list(statement.get("Action"))]
     principal = statement.get("Principal")
@@ -244,8 +246,9 @@ def _condition_findings(condition: object, provider: str) -> Iterator[Finding]:
     if not claims - {"aud"}:
         yield Finding(
             "IRSA101",
-            "Condition must test the subject, got no key that ends in ':sub'; without it every"
-            " service account of the cluster may assume the role",
+            "Condition must test the subject, got no key that ends in ':sub'; add StringEquals with"
+            f" '{SUBJECT_PREFIX}NAMESPACE:NAME', because without it every service account of the"
+            " cluster may assume the role",
         )
     if "aud" not in claims:
         yield Finding(
@@ -261,7 +264,8 @@ def _condition_findings(condition: object, provider: str) -> Iterator[Finding]:
             yield Finding(
                 "IRSA108",
                 f"operator of {test.key!r} must be StringEquals or StringLike, got"
-                f" {test.operator!r}; it lets in tokens that lack the claim or have another",
+                f" {test.operator!r}; write StringEquals, because this lets in tokens that lack the"
+                " claim or have another",
             )
         for value in test.values:
             if not is_deploy_time(value):
@@ -286,7 +290,7 @@ def _key_findings(test: _Test, provider: str) -> Iterator[Finding]:
         yield Finding(
             "IRSA110",
             f"condition key must start with the provider's issuer {issuer!r}, got {test.key!r};"
-            " a key of another issuer never matches",
+            f" write {issuer}:{test.claim}, because a key of another issuer never matches",
         )
 
 
@@ -315,8 +319,8 @@ def _value_findings(test: _Test, value: str, provider: str) -> Iterator[Finding]
     elif value == "*":
         yield Finding(
             "IRSA101",
-            f"{test.key!r} must name a subject, got '*'; every service account of the cluster may"
-            " assume the role",
+            f"{test.key!r} must name a subject, got '*'; write '{SUBJECT_PREFIX}NAMESPACE:NAME',"
+            " because with it every service account of the cluster may assume the role",
         )
     elif value.startswith(SUBJECT_PREFIX):
         namespace, _, name = value.removeprefix(SUBJECT_PREFIX).partition(":")
@@ -324,8 +328,8 @@ def _value_findings(test: _Test, value: str, provider: str) -> Iterator[Finding]
     elif _is_of_kubernetes(value, provider):
         yield Finding(
             "IRSA107",
-            f"{test.key!r} must be '{SUBJECT_PREFIX}NAMESPACE:NAME', got {value!r}; no token of the"
-            " cluster carries that",
+            f"{test.key!r} must be '{SUBJECT_PREFIX}NAMESPACE:NAME', got {value!r}; write that,"
+            " because no token of the cluster carries another",
         )
 
 
@@ -334,7 +338,7 @@ def _subject_findings(test: _Test, namespace: str, name: str) -> Iterator[Findin
     for fault in namespace_faults(namespace):
         yield Finding("IRSA104" if wild else "IRSA107", f"{test.key!r}: {fault}")
     if test.is_like and ("*" in name or "?" in name):
-        if not _NAME_PATTERN.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             yield Finding(
                 "IRSA107",
                 f"{test.key!r}: service account name must use a-z, 0-9, '-', '.', '*' and '?', got"

@@ -33,7 +33,8 @@ _ANY_ACCOUNT = "111122223333"
 class TrustReview:
     """Refuse trust policies that deploy well and then fail, or let in too many.
 
-    Reads the templates of all stacks at synth: roles of this library, of the CDK, and by hand.
+    Reads the templates of all stacks at synth, nested ones too: roles of this library, of the CDK,
+    and by hand.
     A violation that is meant is acknowledged with `irsa-stack::RULE` and a reason; the rules are
     `irsa_stack.trust_review.RULES`.
 
@@ -73,7 +74,8 @@ class TrustReview:
         try:
             for stack in context.stack_templates:
                 place = stack.stack_construct_path
-                violations.extend(_violations(stack))
+                for path in _templates(Path(stack.template_path)):
+                    violations.extend(_violations(stack, path))
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not pass)
             violations.append(_failure(place, error))
         return PolicyValidationPluginReport(success=not violations, violations=violations)
@@ -101,8 +103,19 @@ def template_findings(
                 yield logical_id, "", finding
 
 
-def _violations(stack: PolicyValidationStack) -> Iterator[PolicyViolation]:
-    template = json.loads(Path(stack.template_path).read_text(encoding="utf-8"))
+def _templates(path: Path) -> Iterator[Path]:
+    """Return the template at *path*, and those of its nested stacks, however deep: its assets."""
+    yield path
+    manifest = path.with_name(path.name.removesuffix(".template.json") + ".assets.json")
+    if manifest.exists():
+        for asset in json.loads(manifest.read_text(encoding="utf-8"))["files"].values():
+            name = asset["source"].get("path", "")
+            if name.endswith(".nested.template.json"):
+                yield path.with_name(name)
+
+
+def _violations(stack: PolicyValidationStack, path: Path) -> Iterator[PolicyViolation]:
+    template = json.loads(path.read_text(encoding="utf-8"))
     found = template_findings(
         template, region=_literal(stack.region), account=_literal(stack.account_id)
     )
@@ -116,7 +129,7 @@ def _violations(stack: PolicyValidationStack) -> Iterator[PolicyViolation]:
             violating_resources=[
                 PolicyViolatingResource(
                     resource_logical_id=logical_id,
-                    template_path=stack.template_path,
+                    template_path=str(path),
                     locations=["/".join(filter(None, ["Properties", property_name]))],
                 )
             ],

@@ -2,22 +2,10 @@ import pytest
 
 from irsa_stack.cluster_attributes import (
     certificate_authority_faults,
-    cluster_name_faults,
     endpoint_faults,
 )
 
 DEPLOY_TIME = "${Token[TOKEN.1]}"
-
-
-@pytest.mark.parametrize("name", ["a", "payments-prod", "0_a", "x" * 100, DEPLOY_TIME])
-def test_a_cluster_may_have_the_name(name):
-    assert list(cluster_name_faults(name)) == []
-
-
-@pytest.mark.parametrize("name", ["", "x" * 101, "-a", "bad name", "payments\n", None, 1])
-def test_no_cluster_has_the_name(name):
-    [fault] = cluster_name_faults(name)
-    assert f"got {name!r}; pass the name" in fault
 
 
 @pytest.mark.parametrize(

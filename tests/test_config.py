@@ -1,46 +1,12 @@
-import copy
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
-import jsonschema
 import pytest
-import yaml
 
 from irsa_stack import kubernetes_version
-from irsa_stack.config import Environment, load_environment, report
+from irsa_stack.environment_file import environment
 from irsa_stack.faults import InvalidInput
 from irsa_stack.thumbprints import Thumbprints
+from tests.support.environment_files import ABSENT, EXISTING, NEW, changed
 
-REPOSITORY = Path(__file__).parents[1]
-ENVIRONMENTS = REPOSITORY / "environments"
-NAMES = sorted(path.stem for path in ENVIRONMENTS.glob("*.yaml"))
 THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
-
-NEW = {
-    "service_type": "payments",
-    "environment": "test",
-    "cluster": {"new": {"version": "1.36", "vpc": {"cidr": "10.0.0.0/16"}}},
-    "nodes": [{"name": "general", "instance_types": ["m7i.large"]}],
-    "service_accounts": [{"namespace": "apps", "name": "api"}],
-}
-EXISTING = {
-    "service_type": "orders",
-    "environment": "test",
-    "cluster": {
-        "existing": {
-            "name": "orders-test",
-            "version": "1.29",
-            "issuer_url": "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF",
-            "endpoint": "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com",
-            "certificate_authority_data": "LS0tLS1CRUdJTi==",
-        }
-    },
-}
-ABSENT = object()
 
 
 @pytest.fixture(autouse=True)
@@ -48,32 +14,9 @@ def _two_kubectl_packages(monkeypatch):
     monkeypatch.setattr(kubernetes_version, "_is_installed", lambda minor: minor in (29, 36))
 
 
-def changed(base, changes):
-    """A copy of *base* with values put at places such as `nodes.0.name`."""
-    document = copy.deepcopy(base)
-    for place, value in changes.items():
-        *parents, last = [int(part) if part.isdigit() else part for part in place.split(".")]
-        target = document
-        for part in parents:
-            target = target[part] if isinstance(target, list) else target.setdefault(part, {})
-        if value is ABSENT:
-            del target[last]
-        elif isinstance(target, list) and last == len(target):
-            target.append(value)
-        else:
-            target[last] = value
-    return document
-
-
 @pytest.fixture
-def load(tmp_path):
-    def write_and_load(document):
-        path = tmp_path / "test.yaml"
-        text = document if isinstance(document, str) else yaml.safe_dump(document)
-        path.write_text(text, encoding="utf-8")
-        return load_environment(path)
-
-    return write_and_load
+def load():
+    return environment
 
 
 @pytest.fixture
@@ -86,11 +29,6 @@ def faults_of(load):
     return faults
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_shipped_environment_is_right(name):
-    assert load_environment(ENVIRONMENTS / f"{name}.yaml").environment
-
-
 @pytest.mark.parametrize("base", [NEW, EXISTING], ids=["new", "existing"])
 def test_a_short_environment_is_enough(load, base):
     assert load(base).cluster_name == f"{base['service_type']}-test"
@@ -100,6 +38,10 @@ def test_a_short_environment_is_enough(load, base):
 BAD = {
     "unknown key": (NEW, {"regoin": "eu-west-1"}, "regoin", "did you mean 'region'?"),
     "unknown key deep inside": (NEW, {"nodes.0.size": 3}, "nodes[0].size", ";"),
+    "unknown key of a controller": (
+        NEW, {"controllers.external_dns": {"hosted_zones": ["Z01"], "hosted_zone": "Z01"}},
+        "controllers.external_dns.hosted_zone", "did you mean 'hosted_zones'?",
+    ),
     "missing key": (NEW, {"service_type": ABSENT}, "service_type", "add it"),
     "missing cluster": (NEW, {"cluster": ABSENT}, "cluster", "add it"),
     "wrong type: number": (NEW, {"environment": 1}, "environment", "put it in quotes"),
@@ -206,9 +148,31 @@ BAD = {
         NEW, {"cluster.existing": EXISTING["cluster"]["existing"]}, "cluster", "give one",
     ),
     "neither CIDR nor VPC": (NEW, {"cluster.new.vpc": {}}, "cluster.new.vpc", "give one"),
+    "subnets of a VPC to make": (
+        NEW, {"cluster.new.vpc.zones": ["eu-west-1a"]}, "cluster.new.vpc", "remove it",
+    ),
+    "gateways of an existing VPC": (
+        NEW,
+        {"cluster.new.vpc": {
+            "id": "vpc-0123456789abcdef0", "nat_gateways": 3, "zones": ["eu-west-1a", "eu-west-1b"],
+            "private_subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        }},
+        "cluster.new.vpc", "remove it",
+    ),
     "existing VPC without subnets": (
         NEW, {"cluster.new.vpc": {"id": "vpc-0123456789abcdef0"}}, "cluster.new.vpc",
         "list one subnet a zone",
+    ),
+    "service type that makes too long a name": (
+        NEW, {"service_type": "p" * 50}, "service_type", "part of the cluster's name",
+    ),
+    "VPC id of ten digits": (
+        EXISTING, {"cluster.existing.vpc_id": "vpc-0123456789"}, "cluster.existing.vpc_id",
+        "what `aws eks describe-cluster` prints",
+    ),
+    "cluster's name with a dot": (
+        EXISTING, {"cluster.existing.name": "orders.test"}, "cluster.existing.name",
+        "the name that `aws eks list-clusters` prints",
     ),
     "one availability zone": (
         NEW, {"cluster.new.vpc.availability_zones": 1}, "cluster.new.vpc.availability_zones",
@@ -230,6 +194,33 @@ BAD = {
         NEW, {"nodes.0.instance_types": []}, "nodes[0].instance_types", "add an item",
     ),
     "kept CNI on a new cluster": (NEW, {"vpc_cni": "keep"}, "vpc_cni", "rebind or addon"),
+    "add-on of an existing cluster": (
+        EXISTING, {"vpc_cni": "addon"}, "vpc_cni", "with the tool that manages it",
+    ),
+    "node roles with a kept CNI": (
+        EXISTING, {"cluster.existing.node_roles": ["nodes"], "vpc_cni": "keep"},
+        "cluster.existing.node_roles", "write vpc_cni: rebind, or remove them",
+    ),
+    "node roles with a CNI kept by default": (
+        EXISTING, {"cluster.existing.node_roles": ["nodes"]},
+        "cluster.existing.node_roles", "write vpc_cni: rebind, or remove them",
+    ),
+    "node role with a path but no ARN": (
+        EXISTING, {"cluster.existing.node_roles": ["/eks/nodes"], "vpc_cni": "rebind"},
+        "cluster.existing.node_roles[0]", "copy the ARN from IAM",
+    ),
+    "node role that is a policy": (
+        EXISTING,
+        {"cluster.existing.node_roles": ["arn:aws:iam::111122223333:policy/nodes"],
+         "vpc_cni": "rebind"},
+        "cluster.existing.node_roles[0]", "such as arn:aws:iam::ACCOUNT:role/NAME",
+    ),
+    "metadata guard of an existing cluster": (
+        EXISTING, {"metadata_guard": {"hop_limit": 1}}, "metadata_guard", "close metadata there",
+    ),
+    "thumbprints of an imported provider": (
+        EXISTING, {"oidc": {"thumbprints": "computed"}}, "oidc", "or remove oidc",
+    ),
     "aws-node twice": (
         NEW, {"service_accounts.0": {"namespace": "kube-system", "name": "aws-node"}},
         "service_accounts", "vpc_cni binds it",
@@ -251,6 +242,13 @@ BAD = {
         NEW,
         {"service_accounts.0.ownership": "HELM", "service_accounts.0.restart": ["deployment/a"]},
         "service_accounts[0]", "remove them",
+    ),
+    "force of an account of ours": (
+        NEW, {"service_accounts.0.force": True}, "service_accounts[0]", "remove it",
+    ),
+    "force of a controller's account of ours": (
+        NEW, {"controllers.cluster_autoscaler": {"force": True}},
+        "controllers.cluster_autoscaler", "remove it",
     ),
     "action that is none": (
         NEW,
@@ -295,58 +293,9 @@ def test_the_table_of_faults_is_long_enough():
     assert len(BAD) >= 30
 
 
-def five_faults():
-    document = NEW
-    for case in (
-        "unknown key",
-        "version that EKS no longer creates",
-        "wildcard namespace",
-        "six thumbprints",
-        "CIDR that does not parse",
-    ):
-        document = changed(document, BAD[case][1])
-    return document
-
-
-def test_five_faults_are_reported_at_once(faults_of):
-    places = [fault.partition(": ")[0] for fault in faults_of(five_faults())]
-    assert sorted(places) == [
-        "cluster.new.version",
-        "cluster.new.vpc.cidr",
-        "oidc",
-        "regoin",
-        "service_accounts[0].namespace",
-    ]
-
-
 def test_faults_between_parts_are_reported_together(faults_of):
     changes = {"vpc_cni": "keep", "nodes": [], "account": "111122223333", "tags": {"aws:x": "y"}}
     assert len(faults_of(changed(NEW, changes))) == 4
-
-
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("a: [", "must be YAML"),
-        ("- a\n- b\n", "must hold keys and values, got list"),
-        ("", "must hold keys and values, got NoneType"),
-        ("text", "must hold keys and values, got str"),
-        ("a: b: c", "must be YAML"),
-        ("!!python/object:os.system {}", "must be YAML"),
-    ],
-)
-def test_refuses_a_file_that_is_no_environment(faults_of, text, rule):
-    [fault] = faults_of(text)
-    assert rule in fault
-    assert "\n" not in fault
-
-
-def test_a_missing_file_names_those_that_are_there():
-    with pytest.raises(InvalidInput) as caught:
-        load_environment(ENVIRONMENTS / "staging.yaml")
-    [fault] = caught.value.faults
-    assert fault.startswith("environment must be one of china, dev, existing-cluster, local, prod")
-    assert fault.endswith("or choose with -c environment=NAME")
 
 
 def test_a_missing_ca_bundle_names_the_file(load, tmp_path):
@@ -382,6 +331,26 @@ def test_an_existing_cluster_keeps_its_name(load):
     assert load(changed(EXISTING, {"cluster.existing.name": "legacy"})).cluster_name == "legacy"
 
 
+def test_aws_node_of_a_new_cluster_is_rebound_by_default(load):
+    assert load(NEW).vpc_cni_mode == "rebind"
+
+
+def test_aws_node_of_an_existing_cluster_is_left_alone_by_default(load):
+    assert load(EXISTING).vpc_cni_mode == "keep"
+
+
+@pytest.mark.parametrize(
+    ("base", "mode"), [(NEW, "rebind"), (NEW, "addon"), (EXISTING, "rebind"), (EXISTING, "keep")]
+)
+def test_the_file_may_choose_how_aws_node_gets_its_role(load, base, mode):
+    assert load(changed(base, {"vpc_cni": mode})).vpc_cni_mode == mode
+
+
+def test_the_thumbprints_of_a_provider_to_make_may_be_chosen(load):
+    changes = {"cluster.existing.create_oidc_provider": True, "oidc.values": [THUMBPRINT]}
+    assert load(changed(EXISTING, changes)).oidc.values == [THUMBPRINT]
+
+
 def test_the_default_version_is_the_newest(load):
     assert load(changed(NEW, {"cluster.new.version": ABSENT})).cluster.new.version == "1.36"
 
@@ -389,81 +358,3 @@ def test_the_default_version_is_the_newest(load):
 def test_settings_cannot_be_changed_once_checked(load):
     with pytest.raises(ValueError, match="frozen"):
         load(NEW).region = "eu-west-1"
-
-
-def test_a_report_lists_every_fault_on_a_line_of_its_own():
-    assert report(Path("environments/dev.yaml"), ["a: x", "b: y"]) == (
-        "environments/dev.yaml has 2 faults:\n  - a: x\n  - b: y"
-    )
-
-
-def test_a_report_counts_one_fault_in_the_singular():
-    assert report(Path("dev.yaml"), ["a"]).startswith("dev.yaml has 1 fault:")
-
-
-# The schema that editors read.
-
-
-def test_the_schema_is_current():
-    on_disk = json.loads((ENVIRONMENTS / "schema.json").read_text())
-    assert on_disk == Environment.model_json_schema(), "run: make schema"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_schema_accepts_every_shipped_environment(name):
-    schema = json.loads((ENVIRONMENTS / "schema.json").read_text())
-    document = yaml.safe_load((ENVIRONMENTS / f"{name}.yaml").read_text())
-    jsonschema.validate(document, schema)
-
-
-@pytest.mark.parametrize("case", ["unknown key", "missing key", "AL2 image", "hop limit 0"])
-def test_the_schema_shows_editors_the_plain_faults(case):
-    base, changes, _, _ = BAD[case]
-    schema = json.loads((ENVIRONMENTS / "schema.json").read_text())
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(changed(base, changes), schema)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_shipped_environment_points_editors_at_the_schema(name):
-    first = (ENVIRONMENTS / f"{name}.yaml").read_text().splitlines()[0]
-    assert first == "# yaml-language-server: $schema=./schema.json"
-
-
-# Through app.py, as the CLI runs it.
-
-
-@pytest.fixture(scope="module")
-def app_run(tmp_path_factory):
-    """`app.py` beside an environment file with five faults."""
-    folder = tmp_path_factory.mktemp("app")
-    shutil.copy(REPOSITORY / "app.py", folder)
-    (folder / "environments").mkdir()
-    (folder / "environments" / "bad.yaml").write_text(yaml.safe_dump(five_faults()))
-    return subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(REPOSITORY),
-            "CDK_CONTEXT_JSON": json.dumps({"environment": "bad"}),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_app_fails_on_a_bad_environment_file(app_run):
-    assert app_run.returncode == 1
-
-
-def test_the_app_prints_one_report_of_all_faults(app_run):
-    head, *faults = [line for line in app_run.stderr.splitlines() if not line.startswith("b'")]
-    assert head.endswith("environments/bad.yaml has 5 faults:")
-    assert len(faults) == 5
-    assert all(line.startswith("  - ") for line in faults)
-
-
-def test_the_app_prints_no_traceback(app_run):
-    assert "Traceback" not in app_run.stderr

@@ -33,7 +33,9 @@ def test_is_under_60_lines(example):
     assert len((example / "app.py").read_text().splitlines()) < 60
 
 
-@pytest.mark.parametrize("words", ["deploy", "**You get**", "**Costs**", "**Tear down**"])
+@pytest.mark.parametrize(
+    "words", ["cdk deploy", "**Change**", "**You get**", "**Costs**", "**Tear down**"]
+)
 def test_readme_says(example, words):
     assert words in (example / "README.md").read_text()
 

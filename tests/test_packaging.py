@@ -7,14 +7,18 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
 APP = """\
 from aws_cdk import App, Stack
-from irsa_stack import EksOidcProvider, IrsaRole
+from irsa_stack import *
+from irsa_stack.stacks import EksClusterStack, Environment, ServiceAccountsStack
 
 app = App()
 stack = Stack(app, "Stack")
@@ -22,7 +26,23 @@ provider = EksOidcProvider(
     stack, "OidcProvider", issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
 )
 IrsaRole(stack, "Api", oidc_provider=provider, service_accounts=["apps/api"])
+
+settings = Environment.model_validate({
+    "service_type": "payments",
+    "environment": "test",
+    "cluster": {"new": {"version": "1.30", "vpc": {"cidr": "10.0.0.0/16"}}},
+    "nodes": [{"name": "general", "instance_types": ["m7i.large"]}],
+    "service_accounts": [{"namespace": "apps", "name": "api"}],
+})
+cluster = EksClusterStack(app, "Cluster", settings=settings)
+ServiceAccountsStack(app, "ServiceAccounts", settings=settings, cluster=cluster)
 app.synth()
+"""
+REVIEW = """\
+from aws_cdk import App
+from irsa_stack import stacks
+
+stacks.review(App())
 """
 
 
@@ -71,9 +91,28 @@ def test_the_wheel_carries_nothing_else(names):
     assert not [name for name in names if "test" in name.lower() or name.endswith(".pyc")]
 
 
+def needed(distribution):
+    """The distributions that installing *distribution* brings along, none of its extras."""
+    found = {}
+    wanted = [distribution]
+    while wanted:
+        one = wanted.pop()
+        name = canonicalize_name(one.metadata["Name"])
+        if name in found:
+            continue
+        found[name] = one
+        requirements = [Requirement(text) for text in one.requires or ()]
+        wanted += [
+            metadata.distribution(requirement.name)
+            for requirement in requirements
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        ]
+    return found.values()
+
+
 @pytest.fixture(scope="module")
-def installed_app(wheel, tmp_path_factory):
-    """What ten lines synthesise to, in an environment that has the wheel and the CDK."""
+def user(wheel, tmp_path_factory):
+    """A folder with an environment that has the wheel and what it asks for, and nothing else."""
     folder = tmp_path_factory.mktemp("user")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
@@ -83,18 +122,36 @@ def installed_app(wheel, tmp_path_factory):
          "--no-deps", wheel],
         check=True, capture_output=True,
     )  # fmt: skip
-    # The CDK is 240 MB: it is the one of these tests.
-    (site / "cdk.pth").write_text(sysconfig.get_path("purelib"))
-    (folder / "app.py").write_text(APP)
+    [ours] = metadata.distributions(name="irsa-stack", path=[str(site)])
+    # The CDK is 240 MB: its files are those of these tests.
+    for distribution in needed(ours):
+        for file in distribution.files if distribution is not ours else ():
+            link = site / file
+            # Some files belong to two distributions, and scripts lie elsewhere.
+            if ".." not in file.parts and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file.locate())
+    return folder
+
+
+def run(folder, script):
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    subprocess.run(
-        [python, "app.py"],
+    return subprocess.run(
+        ["venv/bin/python", "-c", script],
         cwd=folder,
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
         env={**environment, "CDK_OUTDIR": str(folder / "cdk.out")},
     )
-    return folder
+
+
+@pytest.fixture(scope="module")
+def installed_app(user):
+    """What a short app synthesises to there."""
+    done = run(user, APP)
+    assert done.returncode == 0, done.stderr
+    return user
 
 
 def test_an_app_outside_the_repository_synthesises(installed_app):
@@ -103,20 +160,33 @@ def test_an_app_outside_the_repository_synthesises(installed_app):
     assert {"AWS::IAM::OIDCProvider", "AWS::IAM::Role", "AWS::Lambda::Function"} <= types
 
 
+def test_the_stacks_need_nothing_that_the_wheel_does_not_ask_for(installed_app):
+    templates = (installed_app / "cdk.out").glob("*.template.json")
+    names = {path.name.removesuffix(".template.json") for path in templates}
+    assert names == {"Stack", "Cluster", "ServiceAccounts"}
+
+
+def test_only_the_review_needs_more_and_says_what_to_install(user):
+    done = run(user, REVIEW)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "irsa_stack.faults.InvalidInput: cdk-nag must be installed for the review, got none;"
+        " pip install 'irsa-stack[app]'"
+    )
+
+
 def test_its_assembly_holds_the_functions_code_and_no_other_functions(installed_app):
-    [asset] = (installed_app / "cdk.out").glob("asset.*")
+    template = json.loads((installed_app / "cdk.out" / "Stack.template.json").read_text())
+    [function] = [
+        body for body in template["Resources"].values() if body["Type"] == "AWS::Lambda::Function"
+    ]
+    name = Path(function["Properties"]["Code"]["S3Key"]).stem
+    asset = installed_app / "cdk.out" / f"asset.{name}"
     files = {path.name for path in asset.iterdir()}
     assert {"custom_resource.py", "root_ca_thumbprint"} <= files
     assert "service_accounts" not in files
 
 
 def test_the_app_used_the_wheel_and_not_the_repository(installed_app):
-    done = subprocess.run(
-        ["venv/bin/python", "-c", "import irsa_stack; print(irsa_stack.__file__)"],
-        cwd=installed_app,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-    )
+    done = run(installed_app, "import irsa_stack; print(irsa_stack.__file__)")
     assert done.stdout.startswith(str(installed_app))

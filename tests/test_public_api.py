@@ -1,5 +1,6 @@
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ PURE = [
     "cluster_attributes",
     "config",
     "deploy_time",
+    "environment_file",
     "faults",
     "fn_sub",
     "handler_code",
@@ -24,6 +26,7 @@ PURE = [
     "intrinsics",
     "issuer",
     "kubernetes_version",
+    "naming",
     "node_user_data",
     "service_account_manifest",
     "thumbprints",
@@ -99,6 +102,56 @@ def test_public_names_are_sorted_and_all_that_is_offered():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'irsa_stack' has no attribute 'IrsaRoles'"):
         _ = irsa_stack.IrsaRoles
+
+
+# A user's file, as their type checker reads it.
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    """What mypy says of a file that imports every public name, and a misspelt one of each kind."""
+    folder = tmp_path_factory.mktemp("checked")
+    lines = [
+        "from irsa_stack import IrsaRoel",
+        "from irsa_stack.controllers import ExternalDNS",
+        f"from irsa_stack import {', '.join(irsa_stack.__all__)}",
+        f"from irsa_stack.controllers import {', '.join(irsa_stack.controllers.__all__)}",
+        "reveal_type(IrsaRole)",
+        "reveal_type(controllers.ExternalDns)",
+        "reveal_type(stacks.EksClusterStack)",
+    ]
+    (folder / "user.py").write_text("\n".join(lines))
+    # Reading all of the CDK takes a minute.
+    (folder / "mypy.ini").write_text(
+        "[mypy]\nfollow_imports = silent\nno_implicit_reexport = True\n"
+        "[mypy-aws_cdk.*,jsii.*,constructs.*]\nfollow_imports = skip\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--cache-dir", folder, "user.py"],
+        cwd=folder,
+        env={**os.environ, "MYPYPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["IrsaRoel", "ExternalDNS"])
+def test_a_misspelt_name_is_an_error_to_type_checkers(checked, name):
+    assert f'has no attribute "{name}"' in checked
+
+
+def test_only_misspelt_names_are(checked):
+    assert "Found 2 errors" in checked, checked
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["role.IrsaRole", "controllers.external_dns.ExternalDns", "stacks.cluster.EksClusterStack"],
+)
+def test_type_checkers_see_what_a_name_stands_for(checked, name):
+    assert f"-> irsa_stack.{name}" in checked
 
 
 @pytest.mark.parametrize("name", sorted(set(irsa_stack.__all__) - {"controllers", "stacks"}))

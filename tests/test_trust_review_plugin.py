@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from aws_cdk import CfnJson, CfnParameter, Fn, Stack, aws_iam
+from aws_cdk import CfnJson, CfnParameter, Fn, NestedStack, Stack, aws_iam
 
 from irsa_stack import EksOidcProvider, IrsaRole, TrustReview
 from irsa_stack.trust_review_plugin import template_findings
@@ -206,6 +206,36 @@ def test_a_stack_that_says_where_it_goes_is_held_to_it(tmp_path):
         ("unknown-region", "unknown-account", True),
     ):
         assert report_on(tmp_path, role(GOOD), region, account).success is success
+
+
+def report_on_nested(document, depth):
+    """What is found in a role of a stack that many levels below the one that is deployed."""
+    app = app_with_flags()
+    stack = Stack(app, "Stack")
+    for _ in range(depth):
+        stack = NestedStack(stack, "Nested")
+    aws_iam.CfnRole(stack, "Role", assume_role_policy_document=document)
+    [artifact] = app.synth().stacks
+    given = SimpleNamespace(
+        template_path=artifact.template_full_path,
+        region=None,
+        account_id=None,
+        stack_construct_path="Stack",
+    )
+    return TrustReview().validate(SimpleNamespace(stack_templates=[given]))
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_nested_stacks_are_reviewed(depth):
+    [violation] = report_on_nested(NO_AUDIENCE, depth).violations
+    assert violation.rule_name == "IRSA102"
+    [resource] = violation.violating_resources
+    assert resource.template_path.endswith(".nested.template.json")
+    assert resource.resource_logical_id == "Role"
+
+
+def test_a_good_nested_stack_is_a_success():
+    assert report_on_nested(GOOD, 1).success
 
 
 @pytest.mark.parametrize("template", ["{", "[]", '{"Resources": []}', '{"Resources": {"A": 1}}'])

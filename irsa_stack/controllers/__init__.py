@@ -4,7 +4,7 @@ Names are loaded when first used, so that the policies, which are plain data, ne
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from irsa_stack.controllers.aws_load_balancer_controller import AwsLoadBalancerController
@@ -32,10 +32,12 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
-    if name not in _MODULES:
-        raise AttributeError(f"module 'irsa_stack.controllers' has no attribute {name!r}")
-    return getattr(import_module(f"irsa_stack.controllers.{_MODULES[name]}"), name)
+if not TYPE_CHECKING:  # a type checker would take every name, misspelt ones too
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'irsa_stack.controllers' has no attribute {name!r}")
+        return getattr(import_module(f"irsa_stack.controllers.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,8 @@
 """The compositions that `app.py` deploys."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import Annotations, App
 
@@ -12,21 +14,25 @@ from irsa_stack.stacks.service_accounts import (
     part_before,
     service_account_parts,
 )
+from irsa_stack.stacks.settings import checked
 
-__all__ = ["EksClusterStack", "ServiceAccountsStack", "define_stacks", "review"]
+__all__ = ["EksClusterStack", "Environment", "ServiceAccountsStack", "define_stacks", "review"]
 
 
-def define_stacks(app: App, settings: Environment, *, files: Path | None = None) -> None:
+def define_stacks(
+    app: App, settings: Environment | Mapping[str, Any], *, files: Path | None = None
+) -> None:
     """Define the stacks of an environment: the cluster if it is new, then its service accounts.
 
     Args:
         app: the CDK app.
-        settings: what to define.
+        settings: what to define, as `Environment` or as what its file holds.
         files: folder that files named in *settings* are relative to. Default: the current one.
 
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
     """
+    settings = checked(settings)
     name = f"{settings.service_type}-{settings.environment}"
     cluster = None
     if settings.cluster.new is not None:

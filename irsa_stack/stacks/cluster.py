@@ -1,5 +1,6 @@
-"""The article's cluster: control plane, OIDC provider, `aws-node` on its own role, nodes."""
+"""A new cluster: control plane, OIDC provider, `aws-node` on its own role, nodes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
 from irsa_stack.cluster_connection import ClusterConnection, is_restricted
 from irsa_stack.config import EndpointSettings, Environment, NewCluster
 from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.faults import InvalidInput
 from irsa_stack.handler_function import FunctionNetwork
 from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts
@@ -23,6 +25,7 @@ from irsa_stack.stacks.nodes import NodeGroups, define_node_role
 from irsa_stack.stacks.review import acknowledge
 from irsa_stack.stacks.settings import (
     apply_settings,
+    checked,
     function_settings,
     log_retention,
     stack_arguments,
@@ -41,18 +44,37 @@ _ZONES_AT_MOST = 6
 
 
 class EksClusterStack(Stack):
-    """Define a new cluster as the article has it.
+    """Define a new cluster whose pods get their roles from service accounts only.
 
     Synthesises the VPC (or imports one), the cluster with its logs, the IAM OIDC provider with the
     computed thumbprint, `aws-node` on a role of its own, and then the nodes: without the CNI policy
     and with a closed metadata service.
 
     Args:
-        settings: the environment; its `cluster.new` must be given.
+        settings: the environment, as `Environment` or as what its file holds; its `cluster.new`
+            must be given.
         files: folder that files named in *settings* are relative to. Default: the current one.
+        kwargs: properties of the CDK's `Stack`. Default: account, region and tags of *settings*.
 
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
+
+    Examples:
+        >>> import aws_cdk as cdk
+        >>> from irsa_stack.stacks import EksClusterStack
+        >>> stack = EksClusterStack(
+        ...     cdk.App(),
+        ...     "payments-dev-cluster",
+        ...     settings={
+        ...         "service_type": "payments",
+        ...         "environment": "dev",
+        ...         "cluster": {"new": {"version": "1.36", "vpc": {"cidr": "10.0.0.0/16"}}},
+        ...         "nodes": [{"name": "general", "instance_types": ["m7i.large"]}],
+        ...     },
+        ... )
+
+    See:
+        https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
     """
 
     def __init__(
@@ -60,17 +82,20 @@ class EksClusterStack(Stack):
         scope: Construct,
         id: str,
         *,
-        settings: Environment,
+        settings: Environment | Mapping[str, Any],
         files: Path | None = None,
         **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
     ) -> None:
-        super().__init__(scope, id, **stack_arguments(settings), **kwargs)
+        settings = checked(settings)
         new = settings.cluster.new
         if new is None:
-            raise ValueError(
-                f"settings must have cluster.new, got cluster.existing of {settings.cluster_name};"
-                " use ServiceAccountsStack alone"
+            raise InvalidInput(
+                [
+                    "settings must have cluster.new, got cluster.existing of"
+                    f" {settings.cluster_name!r}; use ServiceAccountsStack alone"
+                ]
             )
+        super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
         key = _define_key(self, new)
         functions = function_settings(self, settings, default_key=key)
         self.log_key: kms.IKey | None = functions.encryption_key
@@ -108,7 +133,7 @@ class EksClusterStack(Stack):
         )
         # Before the nodes: they have no CNI policy, and would never become ready without this.
         aws_node: AwsNodeRebinding | AwsNodeAddon
-        if settings.vpc_cni == "addon":
+        if settings.vpc_cni_mode == "addon":
             aws_node = AwsNodeAddon(
                 self, "AwsNode", service_accounts=accounts, removal_policy=RemovalPolicy.DESTROY
             )

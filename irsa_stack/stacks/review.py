@@ -6,9 +6,9 @@ See: https://github.com/cdklabs/cdk-nag/blob/main/RULES.md
 from collections.abc import Iterable, Iterator
 
 from aws_cdk import Acknowledgment, App, Stack, Validations
-from cdk_nag import AwsSolutionsChecks
 
 from irsa_stack.config import Environment
+from irsa_stack.faults import InvalidInput
 from irsa_stack.trust_review_plugin import TrustReview
 
 _MANAGED_POLICIES = {
@@ -36,7 +36,16 @@ def review(app: App) -> None:
     """Let cdk-nag and our own rules judge what *app* synthesises.
 
     A finding without a reason fails the synth.
+
+    Raises:
+        InvalidInput: cdk-nag is not installed.
     """
+    try:
+        from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415 (nothing else needs it)
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            ["cdk-nag must be installed for the review, got none; pip install 'irsa-stack[app]'"]
+        ) from None
     Validations.of(app).add_plugins(AwsSolutionsChecks(app), TrustReview())
 
 

@@ -15,15 +15,26 @@ from constructs import Construct
 from irsa_stack import controllers
 from irsa_stack.aws_node import AwsNodeRebinding
 from irsa_stack.cluster_connection import ClusterConnection
-from irsa_stack.config import Environment, ExistingCluster, ServiceAccountSettings
-from irsa_stack.faults import refuse
+from irsa_stack.config import (
+    ControllerSettings,
+    Environment,
+    ExistingCluster,
+    ServiceAccountSettings,
+)
+from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.handler_function import FunctionSettings
 from irsa_stack.instance_metadata import refuse_untold_controllers
 from irsa_stack.oidc_provider import EksOidcProvider
 from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
-from irsa_stack.stacks.settings import all_tags, apply_settings, function_settings, stack_arguments
+from irsa_stack.stacks.settings import (
+    all_tags,
+    apply_settings,
+    checked,
+    function_settings,
+    stack_arguments,
+)
 
 ACCOUNTS_A_STACK = 400
 """Service accounts that one stack holds: 500 resources, less the shared ones and the grants."""
@@ -48,14 +59,40 @@ class ServiceAccountsStack(Stack):
     alone, and the first has the controllers.
 
     Args:
-        settings: the environment.
+        settings: the environment, as `Environment` or as what its file holds.
         cluster: the stack of the cluster. Default: the environment's existing cluster.
-        part: which part of the accounts, counted from 0.
-        parts: how many parts there are.
+        part: which part of the accounts, counted from 0. Default: 0, with the controllers.
+        parts: how many parts there are. Default: 1, which has all accounts.
         files: folder that files named in *settings* are relative to. Default: the current one.
+        kwargs: properties of the CDK's `Stack`. Default: account, region and tags of *settings*.
 
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
+
+    Examples:
+        >>> import aws_cdk as cdk
+        >>> from irsa_stack.stacks import ServiceAccountsStack
+        >>> stack = ServiceAccountsStack(
+        ...     cdk.App(),
+        ...     "orders-prod-service-accounts",
+        ...     settings={
+        ...         "service_type": "orders",
+        ...         "environment": "prod",
+        ...         "cluster": {
+        ...             "existing": {
+        ...                 "name": "orders-prod",
+        ...                 "version": "1.36",
+        ...                 "issuer_url": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+        ...                 "endpoint": "https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
+        ...                 "certificate_authority_data": "LS0tLS1CRUdJTi==",
+        ...             }
+        ...         },
+        ...         "service_accounts": [{"namespace": "orders", "name": "worker"}],
+        ...     },
+        ... )
+
+    See:
+        https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
     """
 
     def __init__(
@@ -63,18 +100,28 @@ class ServiceAccountsStack(Stack):
         scope: Construct,
         id: str,
         *,
-        settings: Environment,
+        settings: Environment | Mapping[str, Any],
         cluster: EksClusterStack | None = None,
         part: int = 0,
         parts: int = 1,
         files: Path | None = None,
         **kwargs: Any,  # noqa: ANN401 (the CDK's StackProps)
     ) -> None:
-        super().__init__(scope, id, **stack_arguments(settings), **kwargs)
+        settings = checked(settings)
+        if not 0 <= part < parts:
+            refuse([f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"])
+        existing = settings.cluster.existing
+        if cluster is not None and existing is not None:
+            refuse(
+                [
+                    f"cluster must be left out with cluster.existing of {existing.name!r}, got"
+                    f" {cluster.node.path!r}; pass the settings that the cluster was made with"
+                ]
+            )
+        super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
         functions = function_settings(
             self, settings, default_key=None if cluster is None else cluster.log_key
         )
-        existing = settings.cluster.existing
         vpc_id: str | None
         oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:
@@ -87,9 +134,11 @@ class ServiceAccountsStack(Stack):
             )
             vpc_id = existing.vpc_id
         else:
-            raise ValueError(
-                f"cluster must be given with cluster.new of {settings.cluster_name}, got none;"
-                " pass the EksClusterStack"
+            raise InvalidInput(
+                [
+                    f"cluster must be given with cluster.new of {settings.cluster_name!r}, got"
+                    " none; pass the EksClusterStack"
+                ]
             )
         self.service_accounts = IrsaServiceAccounts(
             self,
@@ -109,14 +158,14 @@ class ServiceAccountsStack(Stack):
                     value=self.to_json_string(controller.chart_values),
                     description=f"Values of chart {controller.upstream.chart}",
                 )
-            if existing is not None and settings.vpc_cni == "rebind":
+            if existing is not None and settings.vpc_cni_mode == "rebind":
                 AwsNodeRebinding(
                     self,
                     "AwsNode",
                     service_accounts=self.service_accounts,
                     node_roles=[
-                        iam.Role.from_role_name(self, f"NodeRole{position}", name)
-                        for position, name in enumerate(existing.node_roles)
+                        _imported_role(self, f"NodeRole{position}", role)
+                        for position, role in enumerate(existing.node_roles)
                     ],
                 )
         for account in settings.service_accounts:
@@ -135,6 +184,7 @@ class ServiceAccountsStack(Stack):
             name=account.name,
             ownership=Ownership(account.ownership),
             restart=account.restart,
+            force=account.force,
             create_namespace=account.create_namespace,
             token_expiration=(
                 None
@@ -142,7 +192,7 @@ class ServiceAccountsStack(Stack):
                 else Duration.seconds(account.token_expiration)
             ),
             managed_policies=[
-                iam.ManagedPolicy.from_managed_policy_arn(self, f"{id}-policy{position}", arn)
+                iam.ManagedPolicy.from_managed_policy_arn(self, f"{role_id}-policy{position}", arn)
                 for position, arn in enumerate(account.managed_policies)
             ],
             inline_policies=_inline(account),
@@ -163,8 +213,7 @@ class ServiceAccountsStack(Stack):
                     "ExternalDns",
                     service_accounts=self.service_accounts,
                     hosted_zones=wanted.external_dns.hosted_zones,
-                    namespace=wanted.external_dns.namespace,
-                    ownership=Ownership(wanted.external_dns.ownership),
+                    **_account_options(wanted.external_dns),
                 )
             )
         if wanted.cluster_autoscaler is not None:
@@ -174,8 +223,7 @@ class ServiceAccountsStack(Stack):
                     "ClusterAutoscaler",
                     service_accounts=self.service_accounts,
                     cluster_name=settings.cluster_name,
-                    namespace=wanted.cluster_autoscaler.namespace,
-                    ownership=Ownership(wanted.cluster_autoscaler.ownership),
+                    **_account_options(wanted.cluster_autoscaler),
                 )
             )
         if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
@@ -186,8 +234,7 @@ class ServiceAccountsStack(Stack):
                     service_accounts=self.service_accounts,
                     cluster_name=settings.cluster_name,
                     vpc_id=vpc_id,
-                    namespace=wanted.aws_load_balancer_controller.namespace,
-                    ownership=Ownership(wanted.aws_load_balancer_controller.ownership),
+                    **_account_options(wanted.aws_load_balancer_controller),
                 )
             )
         # The nodes' metadata is closed to pods: what a controller would ask it must be told.
@@ -299,6 +346,21 @@ def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
             ],
         }
     }
+
+
+def _account_options(controller: ControllerSettings) -> dict[str, Any]:
+    return {
+        "namespace": controller.namespace,
+        "ownership": Ownership(controller.ownership),
+        "force": controller.force,
+    }
+
+
+def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
+    """Import a role by name, or by ARN: only that tells its path."""
+    if role.startswith("arn:"):
+        return iam.Role.from_role_arn(scope, id, role)
+    return iam.Role.from_role_name(scope, id, role)
 
 
 def _existing_connection(scope: Construct, existing: ExistingCluster) -> ClusterConnection:

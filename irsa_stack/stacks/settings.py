@@ -1,5 +1,6 @@
 """What every stack of an environment has in common: place, tags, boundary, log retention."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Environment as Place
@@ -10,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from irsa_stack.config import Environment
+from irsa_stack.environment_file import environment
 from irsa_stack.handler_function import FunctionSettings
 
 _RETENTION = {
@@ -27,6 +29,15 @@ _RETENTION = {
     1827: logs.RetentionDays.FIVE_YEARS,
     3653: logs.RetentionDays.TEN_YEARS,
 }
+
+
+def checked(settings: Environment | Mapping[str, Any]) -> Environment:
+    """Return *settings* as they are, or what an environment file holds as settings.
+
+    Raises:
+        InvalidInput: they break rules; all faults are listed.
+    """
+    return settings if isinstance(settings, Environment) else environment(settings)
 
 
 def stack_arguments(settings: Environment) -> dict[str, Any]:
@@ -52,7 +63,7 @@ def apply_settings(stack: Stack, settings: Environment) -> None:
 
 
 def all_tags(settings: Environment) -> dict[str, str]:
-    """Return the tags of every resource: the article's two, and the user's."""
+    """Return the tags of every resource: ServiceType, Environment, and the user's."""
     return {
         "ServiceType": settings.service_type,
         "Environment": settings.environment,

@@ -1,5 +1,6 @@
 """`make deploy-local` and `make destroy-local`: the product in an account on this machine."""
 
+import argparse
 import contextlib
 import fcntl
 import os
@@ -21,15 +22,61 @@ from tests.e2e.harness.kubernetes import NEWEST, find_programs
 from tests.e2e.harness.product import ACCOUNTS_STACK, Product
 from tests.e2e.harness.tokens import sign_token
 
-LOCAL = REPOSITORY / ".local"
-FOLDER = LOCAL / "run"
-LOCK = LOCAL / "lock"
-# `destroy-local` asks with the one and is answered with the other.
-REQUEST = LOCAL / "destroy"
-REPORT = LOCAL / "destroyed"
-
 _SUBJECT = "system:serviceaccount:apps:reader"
 _POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where `up` and `down` meet."""
+
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """All that a run writes; it goes with the run."""
+        return self.folder / "run"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one `up` that a place may have."""
+        return self.folder / "lock"
+
+    @property
+    def request(self) -> Path:
+        """With it `down` asks for the stacks to be destroyed."""
+        return self.folder / "destroy"
+
+    @property
+    def report(self) -> Path:
+        """With it `up` answers what they left."""
+        return self.folder / "destroyed"
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the lock.
+
+        Raises:
+            BlockingIOError: another `up` holds it.
+        """
+        with self.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether an `up` holds the lock."""
+        try:
+            with self.taken():
+                return False
+        except BlockingIOError:
+            return True
+
+    def clear(self) -> None:
+        """Remove what a run that was killed has left."""
+        shutil.rmtree(self.run, ignore_errors=True)
+        for path in (self.request, self.report):
+            path.unlink(missing_ok=True)
 
 
 @dataclass
@@ -54,52 +101,67 @@ class Progress:
 
 def main() -> None:
     """Run `up` or `down`."""
-    command = {"up": up, "down": down}.get(" ".join(sys.argv[1:]))
-    if command is None:
-        sys.exit("usage: python -m tests.e2e.local up|down")
-    command()
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.local", description=__doc__)
+    parser.add_argument("command", choices=["up", "down"])
+    parser.add_argument("folder", nargs="?", type=Path, default=REPOSITORY / ".local")
+    asked = parser.parse_args()
+    try:
+        {"up": up, "down": down}[asked.command](Place(asked.folder.resolve()))
+    except (AssertionError, RuntimeError) as error:
+        # What failed says why in full; where in this file it was called helps nobody.
+        sys.exit(f"\n{error}")
 
 
-def up() -> None:
+def up(place: Place) -> None:
     """Deploy, print how to use it, and stay until Ctrl-C or `make destroy-local`."""
     # `kill` ends it as Ctrl-C does, and leaves as little.
     signal.signal(signal.SIGTERM, _interrupt)
-    LOCAL.mkdir(exist_ok=True)
-    with only_one(), contextlib.suppress(KeyboardInterrupt):
-        clear()
+    place.folder.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as ending:
         try:
-            _deploy_and_wait()
+            ending.enter_context(place.taken())
+        except BlockingIOError:
+            sys.exit("deploy-local runs already in this checkout; end it with make destroy-local")
+        ending.enter_context(contextlib.suppress(KeyboardInterrupt))
+        place.clear()
+        try:
+            _deploy_and_wait(place)
         finally:
-            shutil.rmtree(FOLDER, ignore_errors=True)
-            REQUEST.unlink(missing_ok=True)
+            shutil.rmtree(place.run, ignore_errors=True)
+            place.request.unlink(missing_ok=True)
             say("\nstopped")
 
 
-def down() -> None:
+def down(place: Place) -> None:
     """Ask the running `up` to destroy the stacks, and tell what they left."""
-    with contextlib.suppress(BlockingIOError), LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        clear()
+    place.folder.mkdir(exist_ok=True)
+    if not place.is_taken:
+        place.clear()
         sys.exit("nothing is deployed; run: make deploy-local")
-    REQUEST.touch()
+    place.request.touch()
     say("destroying ... ", end="")
-    while not REPORT.exists():
+    running = True
+    while not place.report.exists():
+        if not running:
+            sys.exit("deploy-local ended before everything was destroyed; it printed the reason")
         time.sleep(_POLL_SECONDS)
-    report = REPORT.read_text()
-    REPORT.unlink()
+        # Before the next look at the report: it is written before the lock is left.
+        running = place.is_taken
+    report = place.report.read_text()
+    place.report.unlink()
     say(report)
     sys.exit(0 if report.startswith("nothing is left") else 1)
 
 
-def _deploy_and_wait() -> None:
+def _deploy_and_wait(place: Place) -> None:
     progress = Progress()
     kubernetes = available_kubernetes()
     with contextlib.ExitStack() as running:
         with progress.step("control plane and account" if kubernetes else "account"):
-            made = running.enter_context(account(FOLDER, kubernetes=kubernetes))
+            made = running.enter_context(account(place.run, kubernetes=kubernetes))
         environment = REPOSITORY / "environments" / "local.yaml"
         if kubernetes is None:
-            environment = without_kubernetes(FOLDER, computed_thumbprint=os.geteuid() == 0)
+            environment = without_kubernetes(place.run, computed_thumbprint=os.geteuid() == 0)
         product = Product(Cdk(made, environment, validation=True))
         with progress.step("cdk bootstrap"):
             product.cdk.bootstrap()
@@ -112,10 +174,10 @@ def _deploy_and_wait() -> None:
             session = made.assume_role(role_arn, token)["AssumedRoleUser"]["Arn"]
         _introduce(product, environment, session)
         say(f"\nready after {progress.seconds:.0f} s; Ctrl-C stops it, make destroy-local destroys")
-        while not REQUEST.exists():
+        while not place.request.exists():
             time.sleep(_POLL_SECONDS)
         product.cdk.destroy()
-        REPORT.write_text(_report(added(before, inventory(made))))
+        place.report.write_text(_report(added(before, inventory(made))))
 
 
 def available_kubernetes() -> str | None:
@@ -131,24 +193,6 @@ def available_kubernetes() -> str | None:
         return NEWEST
     say(f"without a control plane, because these are missing: {'; '.join(missing)}")
     return None
-
-
-@contextlib.contextmanager
-def only_one() -> Iterator[None]:
-    """Hold the lock that one `up` of a checkout may have."""
-    with LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.exit("deploy-local runs already in this checkout; end it with make destroy-local")
-        yield
-
-
-def clear() -> None:
-    """Remove what a run that was killed has left."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    for path in (REQUEST, REPORT):
-        path.unlink(missing_ok=True)
 
 
 def _introduce(product: Product, environment: Path, session: str) -> None:

@@ -3,7 +3,7 @@ E2E_VENV := .venv-e2e
 # The newest Python here; functions run on it too.
 E2E_PYTHON ?= $(firstword $(shell for version in 3.14 3.13 3.12 3.11; do \
 	found=$$(command -v python$$version) && $$found -c 'import ssl' 2>/dev/null && echo $$found; \
-	ls "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python3 2>/dev/null; done) $(PYTHON))
+	ls "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python3 2>/dev/null || true; done) $(PYTHON))
 
 .PHONY: control-plane deploy-local destroy-local test-e2e
 
@@ -13,8 +13,8 @@ $(E2E_VENV)/.e2e: requirements-e2e.txt
 	@touch $@
 
 control-plane: ## build the Kubernetes control planes of the rehearsal, once
-	python3 tools/control-plane/build.py 1.29 >/dev/null
-	python3 tools/control-plane/build.py 1.36 >/dev/null
+	$(PYTHON) tools/control-plane/build.py 1.29 >/dev/null
+	$(PYTHON) tools/control-plane/build.py 1.36 >/dev/null
 
 deploy-local: install $(E2E_VENV)/.e2e ## deploy environments/local.yaml into an account on this machine, until Ctrl-C
 	$(E2E_VENV)/bin/python -m tests.e2e.local up

@@ -4,8 +4,10 @@ import json
 
 import pytest
 import yaml
+from aws_cdk import Environment
 
-from irsa_stack.config import load_environment
+from irsa_stack.environment_file import load_environment
+from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import EksClusterStack, ServiceAccountsStack, define_stacks
 from irsa_stack.stacks.service_accounts import part_of, service_account_parts
 from tests.support.templates import ENVIRONMENTS, app_with_flags, templates_of
@@ -93,13 +95,31 @@ def test_an_existing_cluster_keeps_its_provider_by_default(deployed):
 
 
 def test_an_existing_clusters_cni_may_be_left_alone(deployed):
-    deployment = deployed("existing-cluster", vpc_cni="keep")
+    deployment = deployed("existing-cluster", vpc_cni="keep", cluster__existing__node_roles=[])
+    assert "Custom::AwsNodeRebinding" not in types(deployment)
+
+
+def test_an_existing_clusters_cni_is_left_alone_unless_the_file_says_rebind(deployed):
+    deployment = deployed("existing-cluster", vpc_cni=None, cluster__existing__node_roles=[])
     assert "Custom::AwsNodeRebinding" not in types(deployment)
 
 
 def test_an_existing_clusters_node_roles_lose_the_cni_policy(deployed):
     found = only(deployed("existing-cluster"), "Custom::AwsNodeRebinding")
     assert found["NodeRoleNames"] == ["orders-staging-nodes"]
+
+
+def test_a_node_role_with_a_path_is_named_by_its_arn(deployed):
+    arn = "arn:aws:iam::111122223333:role/eks/orders/nodes"
+    deployment = deployed("existing-cluster", cluster__existing__node_roles=[arn])
+    assert only(deployment, "Custom::AwsNodeRebinding")["NodeRoleNames"] == ["nodes"]
+    resources = [
+        statement["Resource"]
+        for stack, _, body in deployment.resources("AWS::IAM::Policy")
+        for statement in deployment.value(stack, body)["Properties"]["PolicyDocument"]["Statement"]
+        if "iam:DetachRolePolicy" in statement["Action"]
+    ]
+    assert resources == [arn]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +228,35 @@ def test_every_role_has_an_output_that_says_whose_it_is(deployed):
     assert {"Role of payments/api", "Role of kube-system/external-dns"} <= described
 
 
+def test_two_accounts_may_hold_the_same_managed_policy(deployed):
+    policy = "arn:aws:iam::aws:policy/CloudWatchReadOnlyAccess"
+    accounts = [
+        {"namespace": "apps", "name": name, "managed_policies": [policy]} for name in ("a", "b")
+    ]
+    roles = deployed("existing-cluster", service_accounts=accounts).resources("AWS::IAM::Role")
+    held = [body["Properties"].get("ManagedPolicyArns") for _, _, body in roles]
+    assert held.count([policy]) == 2
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_an_adopted_accounts_annotations_are_taken_from_others_only_by_force(deployed, force):
+    adopted = {"ownership": "ADOPT", "force": force}
+    found = only(
+        deployed(
+            "existing-cluster",
+            service_accounts=[{"namespace": "orders", "name": "worker", **adopted}],
+            controllers={
+                "aws_load_balancer_controller": adopted,
+                "cluster_autoscaler": adopted,
+                "external_dns": {"hosted_zones": ["Z0123456789ABCDEFGHIJ"], **adopted},
+            },
+        ),
+        "Custom::ServiceAccounts",
+    )
+    forced = [account for account in found["ServiceAccounts"].values() if "Force" in account]
+    assert len(forced) == (4 if force else 0)
+
+
 def test_a_charts_account_gets_its_values_as_an_output(deployed):
     deployment = deployed("prod")
     stack = "payments-prod-service-accounts"
@@ -256,14 +305,61 @@ def test_accounts_of_several_stacks_are_each_in_one(deployed):
     assert len(set(subjects)) == len(subjects)
 
 
-# Misuse as a library
+# As a library
+
+
+def test_what_an_environment_file_holds_will_do_for_settings():
+    document = yaml.safe_load((ENVIRONMENTS / "dev.yaml").read_text())
+    app = app_with_flags()
+    cluster = EksClusterStack(app, "Cluster", settings=document)
+    ServiceAccountsStack(app, "Accounts", settings=document, cluster=cluster)
+    assert list(templates_of(app)) == ["Cluster", "Accounts"]
+
+
+@pytest.mark.parametrize("stack", [EksClusterStack, ServiceAccountsStack])
+def test_settings_that_break_rules_are_refused_with_all_faults(stack):
+    with pytest.raises(InvalidInput, match="service_type: must be given; add it") as caught:
+        stack(app_with_flags(), "Stack", settings={"environment": "dev"})
+    assert len(caught.value.faults) == 2
+
+
+def test_properties_of_a_stack_come_before_those_of_its_settings(settings):
+    place = Environment(account="444455556666", region="eu-west-3")
+    stack = ServiceAccountsStack(
+        app_with_flags(),
+        "Stack",
+        settings=settings("existing-cluster"),
+        env=place,
+        tags={"Team": "orders"},
+        termination_protection=True,
+    )
+    assert (stack.account, stack.region) == (place.account, place.region)
+    assert stack.tags.tag_values()["Team"] == "orders"
+    assert stack.termination_protection
 
 
 def test_a_cluster_stack_needs_a_new_cluster(settings):
-    with pytest.raises(ValueError, match="use ServiceAccountsStack alone"):
+    with pytest.raises(InvalidInput, match="use ServiceAccountsStack alone"):
         EksClusterStack(app_with_flags(), "Stack", settings=settings("existing-cluster"))
 
 
 def test_accounts_of_a_new_cluster_need_its_stack(settings):
-    with pytest.raises(ValueError, match="pass the EksClusterStack"):
+    with pytest.raises(InvalidInput, match="pass the EksClusterStack"):
         ServiceAccountsStack(app_with_flags(), "Stack", settings=settings("dev"))
+
+
+def test_accounts_go_to_one_cluster(settings):
+    app = app_with_flags()
+    cluster = EksClusterStack(app, "Cluster", settings=settings("dev"))
+    with pytest.raises(InvalidInput, match="cluster must be left out with"):
+        ServiceAccountsStack(
+            app, "Accounts", settings=settings("existing-cluster"), cluster=cluster
+        )
+
+
+@pytest.mark.parametrize("part", [-1, 2])
+def test_a_part_is_one_of_the_parts(settings, part):
+    with pytest.raises(InvalidInput, match="part must be 0-1 with 2 parts"):
+        ServiceAccountsStack(
+            app_with_flags(), "Stack", settings=settings("existing-cluster"), part=part, parts=2
+        )

@@ -14,19 +14,18 @@ See:
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from irsa_stack.cluster_attributes import cluster_name_faults
 from irsa_stack.controllers.policies.statements import (
     Document,
     Place,
     Statement,
     allow,
     document,
-    vpc_id_faults,
     vpc_owner_faults,
 )
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.faults import refuse
+from irsa_stack.naming import cluster_name_faults, vpc_id_faults
 
 UPSTREAM = Upstream(
     policy="https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/docs/install/iam_policy.json",

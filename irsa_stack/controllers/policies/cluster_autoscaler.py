@@ -5,7 +5,6 @@ See: https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-1.36.1/clu
 
 from collections.abc import Iterator, Mapping
 
-from irsa_stack.cluster_attributes import cluster_name_faults
 from irsa_stack.controllers.policies.statements import (
     Document,
     Place,
@@ -14,6 +13,7 @@ from irsa_stack.controllers.policies.statements import (
 )
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.faults import refuse
+from irsa_stack.naming import cluster_name_faults
 
 UPSTREAM = Upstream(
     policy="https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-1.36.1/cluster-autoscaler/cloudprovider/aws/README.md",

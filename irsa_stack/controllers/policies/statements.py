@@ -10,10 +10,7 @@ from irsa_stack.deploy_time import is_deploy_time
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
-"""See: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html"""
-
 _ACCOUNT = re.compile(r"\d{12}")
-_VPC_ID = re.compile(r"vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +79,4 @@ def vpc_owner_faults(vpc_owner: object) -> Iterator[str]:
         yield (
             f"vpc_owner must be a 12-digit account, got {vpc_owner!r}; leave it out unless the VPC"
             " is shared with the cluster's account"
-        )
-
-
-def vpc_id_faults(vpc_id: object) -> Iterator[str]:
-    """Say what makes *vpc_id* no id of a VPC."""
-    if isinstance(vpc_id, str) and vpc_id and is_deploy_time(vpc_id):
-        return
-    if not isinstance(vpc_id, str) or not _VPC_ID.fullmatch(vpc_id):
-        yield (
-            f"vpc_id must be the id of the cluster's VPC such as 'vpc-0123456789abcdef0', got"
-            f" {vpc_id!r}; pass vpc.vpc_id, or what `aws eks describe-cluster` prints"
         )

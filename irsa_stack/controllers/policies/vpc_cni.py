@@ -9,18 +9,17 @@ See: https://github.com/aws/amazon-vpc-cni-k8s/blob/v1.23.0/docs/iam-policy.md
 from collections.abc import Iterator
 from typing import Any
 
-from irsa_stack.cluster_attributes import cluster_name_faults
 from irsa_stack.controllers.policies.statements import (
     Document,
     Place,
     Statement,
     allow,
     document,
-    vpc_id_faults,
     vpc_owner_faults,
 )
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.faults import refuse
+from irsa_stack.naming import cluster_name_faults, vpc_id_faults
 
 UPSTREAM = Upstream(
     policy="https://github.com/aws/amazon-vpc-cni-k8s/blob/v1.23.0/docs/iam-policy.md",

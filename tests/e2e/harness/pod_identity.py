@@ -1,8 +1,9 @@
 """What EKS adds to a pod whose service account has a role: the pod identity webhook.
 
-A double of the webhook that runs in EKS's control plane, after its documentation: the real one is
-not on the module proxy. Who has it names it in POD_IDENTITY_WEBHOOK; it listens on every address,
-so give the run a network namespace of its own:
+A double of the webhook that runs in EKS's control plane: the real one is not on the module proxy.
+What the double does to a pod is held to what the real one did. If you have built the real one, set
+POD_IDENTITY_WEBHOOK to its path; it listens on every address, so give the run a network namespace
+of its own:
 
     unshare --net sh -c 'ip link set lo up && exec pytest tests/e2e'
 
@@ -11,73 +12,27 @@ See: https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html
 
 import base64
 import contextlib
-import copy
 import functools
 import http.server
 import json
 import os
 import socket
 import threading
+import urllib.error
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.e2e.harness.kubernetes import Cluster
 from tests.e2e.harness.loopback import free_port
 from tests.e2e.harness.processes import service
+from tests.e2e.harness.role_injection import with_role
 
-TOKEN_FOLDER = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
-DAY = 86_400
+SKIP = "eks.amazonaws.com/skip-pod-identity-webhook"
+"""Label of pods that the webhook is not asked about."""
 
-_PREFIX = "eks.amazonaws.com/"
-_SHORTEST_TOKEN = 600
-_VOLUME = "aws-iam-token"
 _START_SECONDS = 30.0
 
 Object = dict[str, Any]
-
-
-def with_role(pod: Object, annotations: Mapping[str, str], *, region: str) -> Object | None:
-    """Return the spec of *pod* with a token and a role, or nothing if its account has no role.
-
-    Args:
-        pod: as it is to be created.
-        annotations: of its service account.
-        region: of the cluster.
-    """
-    role_arn = annotations.get(f"{_PREFIX}role-arn")
-    if not role_arn:
-        return None
-    pod_annotations = pod["metadata"].get("annotations") or {}
-    spec = copy.deepcopy(pod["spec"])
-    spec.setdefault("volumes", []).append(
-        {
-            "name": _VOLUME,
-            "projected": {
-                "sources": [
-                    {
-                        "serviceAccountToken": {
-                            "audience": annotations.get(f"{_PREFIX}audience", "sts.amazonaws.com"),
-                            "expirationSeconds": _token_seconds({**annotations, **pod_annotations}),
-                            "path": "token",
-                        }
-                    }
-                ]
-            },
-        }
-    )
-    variables = {
-        "AWS_DEFAULT_REGION": region,
-        "AWS_REGION": region,
-        "AWS_ROLE_ARN": role_arn,
-        "AWS_WEB_IDENTITY_TOKEN_FILE": f"{TOKEN_FOLDER}/token",
-    }
-    if annotations.get(f"{_PREFIX}sts-regional-endpoints", "true") == "true":
-        variables["AWS_STS_REGIONAL_ENDPOINTS"] = "regional"
-    skipped = pod_annotations.get(f"{_PREFIX}skip-containers", "").replace(" ", "").split(",")
-    for container in [*spec.get("initContainers", []), *spec["containers"]]:
-        if container["name"] not in skipped:
-            _add_to(container, variables)
-    return spec
 
 
 @contextlib.contextmanager
@@ -172,13 +127,12 @@ def _reviewed(cluster: Cluster, review: Object, region: str) -> Object:
 
 
 def _annotations(cluster: Cluster, account: str, namespace: str) -> Mapping[str, str]:
-    done = cluster.run_kubectl(
-        "get", "serviceaccount", account, f"--namespace={namespace}", "--output=json"
-    )
-    if done.returncode:
+    try:
+        found = cluster.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
+    except urllib.error.HTTPError:
         return {}
-    found: Mapping[str, str] = json.loads(done.stdout)["metadata"].get("annotations") or {}
-    return found
+    annotations: Mapping[str, str] = found["metadata"].get("annotations") or {}
+    return annotations
 
 
 def _registration(cluster: Cluster, port: int) -> Object:
@@ -197,6 +151,7 @@ def _registration(cluster: Cluster, port: int) -> Object:
                     "url": f"https://{cluster.address}:{port}/mutate",
                     "caBundle": cluster.certificate_authority_data,
                 },
+                "objectSelector": {"matchExpressions": [{"key": SKIP, "operator": "DoesNotExist"}]},
                 "rules": [
                     {
                         "operations": ["CREATE"],
@@ -208,20 +163,3 @@ def _registration(cluster: Cluster, port: int) -> Object:
             }
         ],
     }
-
-
-def _token_seconds(annotations: Mapping[str, str]) -> int:
-    wanted = int(annotations.get(f"{_PREFIX}token-expiration", DAY))
-    return max(_SHORTEST_TOKEN, min(DAY, wanted))
-
-
-def _add_to(container: Object, variables: Mapping[str, str]) -> None:
-    present = {variable["name"] for variable in container.get("env", [])}
-    if present & {"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"}:
-        return
-    container.setdefault("env", []).extend(
-        {"name": name, "value": value} for name, value in variables.items() if name not in present
-    )
-    container.setdefault("volumeMounts", []).append(
-        {"name": _VOLUME, "mountPath": TOKEN_FOLDER, "readOnly": True}
-    )

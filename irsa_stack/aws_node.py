@@ -1,35 +1,35 @@
 """`aws-node`, the VPC CNI's DaemonSet, moved to a role of its own."""
 
-from collections.abc import Sequence
-from typing import Any
-from weakref import WeakKeyDictionary
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
-from aws_cdk import Aws, CustomResource, Duration
+from aws_cdk import Aws, CfnResource, CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
-from irsa_stack.binder_access import access_policies
+from irsa_stack.budgets import INLINE_POLICIES_CHARACTERS, document_characters
+from irsa_stack.cluster_access import (
+    FUNCTION_SECONDS,
+    ROLLOUT_SECONDS_AT_MOST,
+    SERVICE_TIMEOUT,
+    access_policies,
+    define_access_entry,
+    describe_cluster,
+    rollout_faults,
+    seconds_of,
+)
+from irsa_stack.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import HandlerFunction
 from irsa_stack.identity import ServiceAccountIdentity
 from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.role import IrsaRole
-from irsa_stack.service_accounts import (
-    FUNCTION_SECONDS,
-    SERVICE_TIMEOUT,
-    IrsaServiceAccounts,
-    define_access_entry,
-    describe_cluster,
-    role_tags,
-)
+from irsa_stack.service_accounts import IrsaServiceAccounts, role_tags, withdrawn_if_refused
 from irsa_stack.taggable_resource import TaggableResource
 
 AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
 IPV4_POLICY = "AmazonEKS_CNI_Policy"
 IPV6_POLICY = "AmazonEKS_CNI_IPv6_Policy"
-_ROLLOUT_SECONDS_AT_MOST = 780
-# Which construct gives aws-node its role, by the service accounts of the cluster.
-_CLAIMS: WeakKeyDictionary[IrsaServiceAccounts, str] = WeakKeyDictionary()
 
 
 class AwsNodeRebinding(Construct):
@@ -44,11 +44,13 @@ class AwsNodeRebinding(Construct):
     nodes after `binding`. For clusters whose VPC CNI is a managed add-on use `AwsNodeAddon`.
 
     Args:
-        service_accounts: the service accounts of the cluster.
-        node_roles: existing roles that lose the CNI policy at the end. Default: none.
+        service_accounts: the service accounts of the cluster. With a *handler_role* of theirs, the
+            function has that role, which is let move the policy, and no access entry.
+        node_roles: existing roles that lose the CNI policy at the end, each once; some 20 fit what
+            IAM allows the function's role. Default: none.
         ip_family: `ipv4` or `ipv6`. Default: `ipv4`.
-        cni_policy: document in place of the AWS managed one; needed for `ipv6`, for which AWS has
-            none. Default: `AmazonEKS_CNI_Policy`.
+        cni_policy: document in place of the default one. Default: `AmazonEKS_CNI_Policy`, or for
+            `ipv6`, for which AWS has none, `controllers.vpc_cni_policy("ipv6")`.
         rollout_timeout: longest wait for the DaemonSet, at most 13 minutes. Default: 13 minutes.
         role_name: see `IrsaRole`.
 
@@ -94,61 +96,42 @@ class AwsNodeRebinding(Construct):
         rollout_timeout: Duration | None = None,
         role_name: str | None = None,
     ) -> None:
-        super().__init__(scope, id)
-        wait = _ROLLOUT_SECONDS_AT_MOST if rollout_timeout is None else rollout_timeout.to_seconds()
+        wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
+        claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
-            *_family_faults(ip_family, cni_policy),
-            *_claim_faults(service_accounts, self),
+            *_family_faults(ip_family),
+            *_node_roles_faults(node_roles),
+            *untimely,
+            *rollout_faults(wait),
+            *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
-        if not 1 <= wait <= _ROLLOUT_SECONDS_AT_MOST:
-            faults.append(
-                f"rollout_timeout must be 1-{_ROLLOUT_SECONDS_AT_MOST} seconds, got {wait}; a"
-                " function runs for 15 minutes and must have time to undo"
-            )
-        if str(AWS_NODE) in service_accounts.accounts:
-            faults.append(
-                f"service_accounts must not hold {str(AWS_NODE)!r} beside AwsNodeRebinding, got"
-                " both; remove the account"
-            )
         refuse(faults)
-
-        cluster = service_accounts.cluster
-        self.role = IrsaRole(
-            self,
-            "Role",
-            oidc_provider=service_accounts.oidc_provider,
-            service_accounts=[AWS_NODE],
-            managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
-            inline_policies={"Cni": cni_policy} if cni_policy else None,
-            role_name=role_name,
-            path=service_accounts.settings.role_path,
-            permissions_boundary=service_accounts.settings.permissions_boundary,
-            tags=role_tags(AWS_NODE, cluster.cluster_name),
-        )
-        """The role of `aws-node`."""
+        super().__init__(scope, id)
         policy_arns = [_managed_arn(IPV4_POLICY)]
         if ip_family == "ipv6":
             policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
-        function = HandlerFunction(
-            self,
-            "Function",
-            handler="aws_node.on_event.handle",
-            description="Moves aws-node to a role of its own",
-            timeout=FUNCTION_SECONDS,
-            settings=service_accounts.settings,
-            statements=[describe_cluster(self, cluster.cluster_name)],
-            layers=[service_accounts.kubectl_layer],
-            architecture=ARCHITECTURE,
-            memory_size=512,
-            network=cluster.network,
-        )
-        access = define_access_entry(
-            self,
-            "Access",
-            cluster=cluster,
-            principal_arn=function.role_arn,
-            policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
-        )
+        documents = [_detaching_document(role, policy_arns) for role in node_roles]
+        cluster = service_accounts.cluster
+        if ip_family == "ipv6" and cni_policy is None:
+            cni_policy = vpc_cni_policy("ipv6")
+        with withdrawn_if_refused(scope, id):
+            self.role = _define_role(self, service_accounts, cni_policy, role_name)
+            """The role of `aws-node`."""
+            function = HandlerFunction(
+                self,
+                "Function",
+                handler="aws_node.on_event.handle",
+                description="Moves aws-node to a role of its own",
+                timeout=FUNCTION_SECONDS,
+                settings=service_accounts.settings,
+                statements=[describe_cluster(self, cluster.cluster_name)],
+                layers=[service_accounts.kubectl_layer],
+                architecture=ARCHITECTURE,
+                memory_size=512,
+                network=cluster.network,
+                role=service_accounts.handler_role,
+            )
+            refuse(_room_faults([*documents, {"Statement": function.statements}]))
         resource = CustomResource(
             self,
             "Resource",
@@ -164,14 +147,30 @@ class AwsNodeRebinding(Construct):
                 "RoleArn": self.role.role_arn,
                 "NodeRoleNames": [role.role_name for role in node_roles],
                 "PolicyArns": policy_arns,
-                "RolloutTimeoutSeconds": str(int(wait)),
+                "RolloutTimeoutSeconds": str(int(wait or ROLLOUT_SECONDS_AT_MOST)),
             },
         )
-        resource.node.add_dependency(access)
-        for role in node_roles:
-            resource.node.add_dependency(
-                _define_detaching(self, function.role_name, role, policy_arns, ip_family)
+        if service_accounts.handler_role is None:
+            access = define_access_entry(
+                self,
+                "Access",
+                cluster=cluster,
+                principal_arn=function.role_arn,
+                policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
             )
+            resource.node.add_dependency(access)
+        for role, document in zip(node_roles, documents, strict=True):
+            # A resource of its own for each role: one that is no longer handed in must get its
+            # policy back, and CloudFormation removes what a template dropped after all updates.
+            name = f"Detaching{role.node.addr[-8:]}{ip_family.capitalize()}"
+            detaching = iam.CfnPolicy(
+                self,
+                name,
+                policy_name=name,
+                roles=[function.role_name],
+                policy_document=document,
+            )
+            resource.node.add_dependency(detaching)
         self.binding: IConstruct = resource
         """Depend on it to be made after `aws-node` has its role."""
         self.nodes_checked: str = resource.get_att_string("NodesChecked")
@@ -180,6 +179,7 @@ class AwsNodeRebinding(Construct):
         """ARN of the role that the pods carry (known at deploy)."""
         self.detached_from: str = resource.get_att_string("DetachedFrom")
         """Names of the node roles that lost the policy (known at deploy)."""
+        service_accounts.claims.take(AWS_NODE, claimant)
 
 
 class AwsNodeAddon(Construct):
@@ -187,6 +187,9 @@ class AwsNodeAddon(Construct):
 
     Synthesises the role and one `AWS::EKS::Addon`; EKS annotates and restarts `aws-node` itself.
     The alternative to `AwsNodeRebinding`; the two are never mixed in one cluster.
+
+    A cluster that has the managed add-on already, or still has it from a stack that was removed or
+    rolled back, refuses a second one: take it into the stack with `cdk import`.
 
     Args:
         service_accounts: the service accounts of the cluster.
@@ -196,6 +199,11 @@ class AwsNodeAddon(Construct):
         resolve_conflicts: `NONE`, `OVERWRITE` or `PRESERVE`. Default: `OVERWRITE`: a new cluster
             comes with a self-managed copy that the add-on takes over.
         configuration_values: JSON text of the add-on's settings. Default: none.
+        removal_policy: what becomes of role and add-on, together, when the stack goes or is rolled
+            back. `RETAIN` keeps both: a cluster that stays would be left with pods that ask for a
+            role that is gone, and get no credentials at all. `DESTROY` removes both from the
+            account, right for a cluster that goes with the stack; the DaemonSet stays in the
+            cluster. Default: `RETAIN`.
 
     Raises:
         InvalidInput: a property breaks a rule; all faults are listed.
@@ -215,58 +223,75 @@ class AwsNodeAddon(Construct):
         cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
         resolve_conflicts: str = "OVERWRITE",
         configuration_values: str | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
-        super().__init__(scope, id)
+        claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
-            *_family_faults(ip_family, cni_policy),
-            *_claim_faults(service_accounts, self),
+            *_family_faults(ip_family),
+            *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
         if resolve_conflicts not in ("NONE", "OVERWRITE", "PRESERVE"):
             faults.append(
                 "resolve_conflicts must be NONE, OVERWRITE or PRESERVE, got"
                 f" {resolve_conflicts!r}; correct it"
             )
+        if removal_policy not in (RemovalPolicy.RETAIN, RemovalPolicy.DESTROY):
+            faults.append(
+                f"removal_policy must be RETAIN or DESTROY, got {removal_policy}; correct it"
+            )
         refuse(faults)
-        cluster = service_accounts.cluster
-        self.role = IrsaRole(
-            self,
-            "Role",
-            oidc_provider=service_accounts.oidc_provider,
-            service_accounts=[AWS_NODE],
-            managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
-            inline_policies={"Cni": cni_policy} if cni_policy else None,
-            path=service_accounts.settings.role_path,
-            permissions_boundary=service_accounts.settings.permissions_boundary,
-            tags=role_tags(AWS_NODE, cluster.cluster_name),
-        )
-        """The role of `aws-node`."""
-        self.binding: IConstruct = TaggableResource(
+        super().__init__(scope, id)
+        if ip_family == "ipv6" and cni_policy is None:
+            cni_policy = vpc_cni_policy("ipv6")
+        with withdrawn_if_refused(scope, id):
+            self.role = _define_role(self, service_accounts, cni_policy)
+            """The role of `aws-node`."""
+        addon = TaggableResource(
             self,
             "Resource",
             resource_type="AWS::EKS::Addon",
             properties={
                 "AddonName": "vpc-cni",
-                "ClusterName": cluster.cluster_name,
+                "ClusterName": service_accounts.cluster.cluster_name,
                 "AddonVersion": addon_version,
                 "ConfigurationValues": configuration_values,
-                # The pods of the cluster keep their network when the stack goes.
+                # Without it EKS takes the DaemonSet along, and a cluster that stays has no network:
+                # one that changes to `AwsNodeRebinding` too, which comes before the add-on goes.
                 "PreserveOnDelete": True,
                 "ResolveConflicts": resolve_conflicts,
                 "ServiceAccountRoleArn": self.role.role_arn,
             },
         )
+        addon.apply_removal_policy(removal_policy)
+        cast("CfnResource", self.role.node.default_child).apply_removal_policy(removal_policy)
+        self.binding: IConstruct = addon
         """Depend on it to be made after `aws-node` has its role."""
+        service_accounts.claims.take(AWS_NODE, claimant)
 
 
-def _family_faults(ip_family: str, cni_policy: object) -> list[str]:
+def _define_role(
+    scope: Construct,
+    service_accounts: IrsaServiceAccounts,
+    cni_policy: iam.PolicyDocument | dict[str, Any] | None,
+    role_name: str | None = None,
+) -> IrsaRole:
+    return IrsaRole(
+        scope,
+        "Role",
+        oidc_provider=service_accounts.oidc_provider,
+        service_accounts=[AWS_NODE],
+        managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
+        inline_policies={"Cni": cni_policy} if cni_policy else None,
+        role_name=role_name,
+        path=service_accounts.settings.role_path,
+        permissions_boundary=service_accounts.settings.permissions_boundary,
+        tags=role_tags(AWS_NODE, service_accounts.cluster.cluster_name),
+    )
+
+
+def _family_faults(ip_family: str) -> Iterator[str]:
     if ip_family not in ("ipv4", "ipv6"):
-        return [f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"]
-    if ip_family == "ipv6" and cni_policy is None:
-        return [
-            "cni_policy must be given for ipv6, got none; AWS has no managed one, so pass"
-            " controllers.vpc_cni_policy('ipv6')"
-        ]
-    return []
+        yield f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"
 
 
 def _managed(name: str) -> iam.IManagedPolicy:
@@ -277,50 +302,49 @@ def _managed_arn(name: str) -> str:
     return f"arn:{Aws.PARTITION}:iam::aws:policy/{name}"
 
 
-def _define_detaching(
-    scope: Construct,
-    grantee: str,
-    node_role: iam.IRole,
-    policy_arns: Sequence[str],
-    ip_family: str,
-) -> iam.CfnPolicy:
-    """Let the function move these policies on this role, and nothing else.
-
-    A resource of its own for each role: a node role that is no longer handed in must get its policy
-    back, and CloudFormation removes what a template dropped only after all updates.
-    """
-    name = f"Detaching{node_role.node.addr[-8:]}{ip_family.capitalize()}"
-    return iam.CfnPolicy(
-        scope,
-        name,
-        policy_name=name,
-        roles=[grantee],
-        policy_document={
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Action": "iam:ListAttachedRolePolicies",
-                    "Resource": node_role.role_arn,
-                },
-                {
-                    "Effect": "Allow",
-                    "Action": ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-                    "Resource": node_role.role_arn,
-                    "Condition": {"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
-                },
-            ],
-        },
-    )
+def _detaching_document(node_role: iam.IRole, policy_arns: Sequence[str]) -> dict[str, Any]:
+    """Let the function move these policies on this role, and nothing else."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "iam:ListAttachedRolePolicies",
+                "Resource": node_role.role_arn,
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+                "Resource": node_role.role_arn,
+                "Condition": {"ArnEquals": {"iam:PolicyARN": list(policy_arns)}},
+            },
+        ],
+    }
 
 
-def _claim_faults(service_accounts: IrsaServiceAccounts, claimant: Construct) -> list[str]:
-    """One of the two constructs in this file, and once: a second would undo the first."""
-    claim = f"{type(claimant).__name__} {claimant.node.path!r}"
-    first = _CLAIMS.setdefault(service_accounts, claim)
-    if first == claim:
-        return []
-    return [
-        "service_accounts must have one construct that gives aws-node its role, got"
-        f" {claim} beside {first}; keep one"
-    ]
+def _node_roles_faults(node_roles: Sequence[iam.IRole]) -> Iterator[str]:
+    if isinstance(node_roles, str):
+        yield f"node_roles must be a list, got {node_roles!r}; put it in brackets"
+        return
+    names: set[str] = set()
+    for role in node_roles:
+        if isinstance(role, str):
+            yield (
+                f"node_roles must hold roles, got {role!r}; pass iam.Role.from_role_name(scope, id,"
+                f" {role!r})"
+            )
+            continue
+        if role.role_name in names:
+            yield f"node_roles must name each role once, got {role.role_name!r} twice; remove one"
+        names.add(role.role_name)
+
+
+def _room_faults(documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    *others, _ = documents
+    size = sum(map(document_characters, documents))
+    if size > INLINE_POLICIES_CHARACTERS:
+        yield (
+            f"node_roles must be so few that the function's inline policies have at most"
+            f" {INLINE_POLICIES_CHARACTERS} characters together, got {len(others)} with {size} at"
+            " the longest; let node groups share a role, or take the policy off some by hand"
+        )

@@ -46,12 +46,13 @@ class FunctionNetwork:
     Args:
         vpc: the cluster's VPC.
         subnets: subnets with a way to the EKS, STS and CloudFormation endpoints. Default: the
-            private subnets.
-        security_groups: groups that the cluster's endpoint lets in.
+            private subnets, or the isolated ones where there are no others.
+        security_groups: groups that the cluster's endpoint lets in. Default: one is made for each
+            function, which the cluster must let in.
     """
 
     vpc: ec2.IVpc
-    security_groups: Sequence[ec2.ISecurityGroup]
+    security_groups: Sequence[ec2.ISecurityGroup] = ()
     subnets: ec2.SubnetSelection | None = None
 
 
@@ -72,8 +73,8 @@ class HandlerFunction(Construct):
         memory_size: mebibytes. Default: 256.
         environment: variables of the function. Default: none.
         network: where it runs. Default: outside any VPC.
-        role: a role handed in; it gets the right to write the logs and nothing else. Default: an
-            own role.
+        role: a role handed in; it gets the rights to write the logs and to run in *network*, and no
+            other. Default: an own role.
 
     See:
         https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
@@ -110,16 +111,20 @@ class HandlerFunction(Construct):
         """ARN of the role that the function runs as."""
         self.role_name: str
         """Name of that role."""
+        self.statements: list[Mapping[str, Any]] = []
+        """What its own role may do, inline."""
         if role is None:
-            statements = [
+            self.statements = [
                 _logging(log_group.log_group_arn),
                 *_network_statements(network),
                 *statements,
             ]
-            own_role = _define_role(self, description, statements, settings)
+            own_role = _define_role(self, description, self.statements, settings)
             self.role_arn, self.role_name = own_role.attr_arn, own_role.ref
         else:
             log_group.grant_write(role)
+            for statement in _network_statements(network):
+                role.add_to_principal_policy(iam.PolicyStatement.from_json(statement))
             self.role_arn, self.role_name = role.role_arn, role.role_name
         code = Asset(self, "Code", path=str(handler_code_path()), exclude=files_of_others(handler))
         # Not `lambda_.Function`: for its many features it alone costs 65 ms a synth.
@@ -180,7 +185,7 @@ def _define_role(
 
 
 def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
-    subnets = network.subnets or ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    subnets = network.subnets or _private_subnets(network.vpc)
     selected = network.vpc.select_subnets(
         availability_zones=subnets.availability_zones,
         one_per_az=subnets.one_per_az,
@@ -196,12 +201,33 @@ def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
                 " would reach neither EKS nor CloudFormation"
             ]
         )
+    groups = network.security_groups or [
+        ec2.SecurityGroup(
+            function,
+            "SecurityGroup",
+            vpc=network.vpc,
+            description=f"To the cluster: {function.description}",
+        )
+    ]
     function.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
         subnet_ids=selected.subnet_ids,
-        security_group_ids=[group.security_group_id for group in network.security_groups],
+        security_group_ids=[group.security_group_id for group in groups],
     )
     # Called before the NAT gateway has its route, it would reach neither of them.
     function.node.add_dependency(selected.internet_connectivity_established)
+
+
+def _private_subnets(vpc: ec2.IVpc) -> ec2.SubnetSelection:
+    if vpc.private_subnets:
+        return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    if not vpc.isolated_subnets:
+        refuse(
+            [
+                "vpc must have private subnets for the functions, got none; add some, or pass"
+                " ClusterConnection.from_attributes(subnets=...)"
+            ]
+        )
+    return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
 def _network_statements(network: FunctionNetwork | None) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The Lambda layer with the kubectl that fits a cluster."""
 
 import importlib
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import Stack
 from aws_cdk import aws_lambda as lambda_
@@ -10,23 +10,35 @@ from constructs import Construct
 from irsa_stack.faults import refuse
 from irsa_stack.kubernetes_version import layer_minor, version_faults
 
+if TYPE_CHECKING:  # (a slow import, for one attribute)
+    from typing import TypeAlias
+
+    from aws_cdk import aws_eks, aws_eks_v2
+
+    KubernetesVersion: TypeAlias = aws_eks.KubernetesVersion | aws_eks_v2.KubernetesVersion
+
 ARCHITECTURE = "x86_64"
 """The packages hold x86-64 programs only, so a function that runs them cannot be arm64."""
 
 
-def kubectl_layer(scope: Construct, kubernetes_version: str | None) -> lambda_.ILayerVersion:
+def kubectl_layer(
+    scope: Construct,
+    kubernetes_version: "KubernetesVersion | str | None",
+) -> lambda_.ILayerVersion:
     """Return the stack's kubectl layer for a version, defining it at the first call.
 
     Args:
         scope: a construct of the stack.
-        kubernetes_version: such as `1.36`. Default: the newest package installed serves.
+        kubernetes_version: such as `1.36`, or a `KubernetesVersion` of `aws_eks` or `aws_eks_v2`.
+            Default: the newest package installed serves.
 
     Raises:
         InvalidInput: no installed package serves the version; the error names the one to install.
     """
-    if kubernetes_version is not None:
-        refuse(version_faults(kubernetes_version, of="kubernetes_version", create=False))
-    minor = layer_minor(kubernetes_version)
+    version: Any = getattr(kubernetes_version, "version", kubernetes_version)
+    if version is not None:
+        refuse(version_faults(version, of="kubernetes_version", create=False))
+    minor = layer_minor(version)
     stack = Stack.of(scope)
     construct_id = f"KubectlV{minor}"
     defined = stack.node.try_find_child(construct_id)

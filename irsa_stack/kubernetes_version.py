@@ -17,7 +17,7 @@ _V29 = 29
 _SERVED_BY_V29 = (28, 29, 30)
 
 
-def version_faults(version: str, *, of: str, create: bool) -> Iterator[str]:
+def version_faults(version: object, *, of: str, create: bool) -> Iterator[str]:
     """Say why no cluster of *version* could be made (*create*) or managed.
 
     Args:
@@ -25,8 +25,8 @@ def version_faults(version: str, *, of: str, create: bool) -> Iterator[str]:
         of: the property that holds it, for the message.
         create: whether the cluster is to be created.
     """
-    match = _VERSION.fullmatch(version)
-    if match is None:
+    match = _VERSION.fullmatch(version) if isinstance(version, str) else None
+    if not isinstance(version, str) or match is None:
         yield f"{of} must be such as '1.36', got {version!r}; put it in quotes"
         return
     minor = int(match[1])

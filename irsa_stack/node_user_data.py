@@ -88,6 +88,14 @@ class PacketFilter(StrEnum):
     rules that kube-proxy and the CNI have written since.
     """
 
+    @classmethod
+    def _missing_(cls, value: object) -> Self:
+        for filter_ in cls:
+            if f"{value}".upper() == filter_:
+                return filter_
+        refuse([f"packet_filter must be of {', '.join(cls)}, got {value!r}; choose one"])
+        raise AssertionError  # pragma: no cover (refuse raised)
+
 
 @dataclass(frozen=True, slots=True)
 class UserDataPart:
@@ -171,7 +179,7 @@ def cluster_settings(
         certificate_authority_data: its CA certificate, base64 of PEM.
         service_cidr: CIDR of its services. Bottlerocket finds that by itself.
     """
-    if ami_family is AmiFamily.BOTTLEROCKET:
+    if AmiFamily(ami_family) is AmiFamily.BOTTLEROCKET:
         return bottlerocket_settings(
             "[settings.kubernetes]\n"
             f"cluster-name = {json.dumps(cluster_name)}\n"
@@ -209,6 +217,7 @@ def node_user_data(
         InvalidInput: the family does not take a part or the filter, the parts contradict each
             other, or the whole is over 16 KiB; all faults are listed.
     """
+    ami_family, packet_filter = AmiFamily(ami_family), PacketFilter(packet_filter)
     refuse(node_user_data_faults(ami_family, packet_filter, parts))
     return _joined(ami_family, packet_filter, parts)
 

@@ -81,20 +81,23 @@ def is_common(
 
 
 def webhook_annotations(
-    *, role_arn: str, audience: str | None, regional_sts: bool, token_expiration: float | None
+    *,
+    role_arn: str,
+    audience: str | None,
+    regional_sts: bool | None,
+    token_expiration: float | None,
 ) -> dict[str, str]:
     """Return the annotations that make the webhook give pods the role.
 
     Args:
         role_arn: ARN of the role; may be known only at deploy.
         audience: value of `aud`, if not the webhook's default.
-        regional_sts: whether SDKs call the region's STS endpoint.
+        regional_sts: whether SDKs call the region's STS endpoint; None leaves it to the cluster.
         token_expiration: seconds that a token lives. Default: the webhook's, 86,400.
     """
-    annotations = {
-        ROLE_ARN_ANNOTATION: role_arn,
-        REGIONAL_STS_ANNOTATION: "true" if regional_sts else "false",
-    }
+    annotations = {ROLE_ARN_ANNOTATION: role_arn}
+    if regional_sts is not None:
+        annotations[REGIONAL_STS_ANNOTATION] = "true" if regional_sts else "false"
     if audience is not None:
         annotations[AUDIENCE_ANNOTATION] = audience
     if token_expiration is not None:

@@ -1,61 +1,59 @@
 """Service accounts of one cluster, each bound to a role of its own."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import jsii
-from aws_cdk import (
-    Aws,
-    CustomResource,
-    Duration,
-    IStableAnyProducer,
-    Lazy,
-    Stack,
-)
+from aws_cdk import Aws, CustomResource, Duration, IResolvable, Stage
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, DependencyGroup, IConstruct
 
+from irsa_stack.account_claims import AccountClaims
 from irsa_stack.arn import arn_faults
-from irsa_stack.binder_access import access_policies
-from irsa_stack.budgets import PATH_CHARACTERS, ROLE_NAME_CHARACTERS, document_characters
+from irsa_stack.budgets import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
+from irsa_stack.cluster_access import (
+    FUNCTION_SECONDS,
+    SERVICE_TIMEOUT,
+    access_policies,
+    define_access_entry,
+    describe_cluster,
+    rollout_faults,
+    seconds_of,
+)
 from irsa_stack.cluster_connection import ClusterConnection
+from irsa_stack.deploy_time import TOKEN
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.handler_function import FunctionSettings, HandlerFunction
-from irsa_stack.identity import ServiceAccountIdentity
+from irsa_stack.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubectl_layer import ARCHITECTURE
 from irsa_stack.kubectl_layer import kubectl_layer as layer_for_version
-from irsa_stack.role import IrsaRole
+from irsa_stack.role import IrsaRole, Trust
+from irsa_stack.service_account_batches import (
+    ROLE_ARN_CHARACTERS,
+    BoundEntry,
+    ServiceAccountBatches,
+    produced,
+    size_faults,
+)
 from irsa_stack.service_account_manifest import (
     COMMON_MANIFEST,
     MANAGED_BY_LABEL,
-    is_common,
     metadata_faults,
     service_account_manifest,
     token_expiration_faults,
     webhook_annotations,
 )
-from irsa_stack.taggable_resource import TaggableResource
-from irsa_stack.trust import STS_AUDIENCE
+from irsa_stack.trust import STS_AUDIENCE, default_account_faults
 
-BATCH_BYTES = 100_000
-"""Bytes of a batch's property. CloudFormation sends old and new properties in one asynchronous
-invocation of at most 256 KiB, so that a batch of half that size can be created *and* updated.
+if TYPE_CHECKING:
+    from irsa_stack.kubectl_layer import KubernetesVersion
+    from irsa_stack.taggable_resource import TaggableResource
 
-See: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-"""
-
-ACCOUNT_BYTES = BATCH_BYTES // 4
-"""Bytes of what is special about one account: several must fit into a batch."""
-
-_ROLE_ARN_CHARACTERS = len("arn:aws-us-gov:iam::111122223333:role/") + ROLE_NAME_CHARACTERS
-
-FUNCTION_SECONDS = 900
-SERVICE_TIMEOUT = Duration.minutes(20)
+_T = TypeVar("_T")
 
 
 class Ownership(StrEnum):
@@ -70,6 +68,11 @@ class Ownership(StrEnum):
     NONE = "NONE"
     """Not our concern: a role only."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        refuse([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
+        raise AssertionError  # pragma: no cover (refuse raised)
+
 
 @jsii.implements(iam.IGrantable)
 class BoundServiceAccount:
@@ -81,7 +84,8 @@ class BoundServiceAccount:
         role_arn: ARN of the role.
         annotations: what the object carries so that its pods get the role.
         helm_values: values for the chart: they name the account, or make it with our annotations.
-        binding: depend on it to be made after the service account.
+        binding: depend on it, and not on this object, to be made after the service account:
+            `workload.node.add_dependency(account.binding)`.
     """
 
     # No dataclass: jsii takes one for a struct, and a grant needs an object.
@@ -103,6 +107,10 @@ class BoundServiceAccount:
         self.helm_values = helm_values
         self.binding = binding
         self._role = role
+
+    def __repr__(self) -> str:
+        """Return what tells this account from others."""
+        return f"<{type(self).__name__} {self.identity}, {self.ownership}>"
 
     @property
     def role(self) -> IrsaRole:
@@ -136,19 +144,23 @@ class IrsaServiceAccounts(Construct):
         oidc_provider: IAM OIDC provider of the cluster.
         kubectl_layer: layer with `kubectl/kubectl`. Default: that of the installed package for
             *kubernetes_version*.
-        kubernetes_version: such as `1.36`. Default: the newest installed package serves, because a
-            stock cluster does not tell its version.
+        kubernetes_version: such as `1.36`, or a `KubernetesVersion` of the CDK. Default: the newest
+            installed package serves, because a stock cluster does not tell its version.
         namespaces: namespaces that the function may enter besides those of its accounts. Keep one
             here for the deploy that removes its last account. Default: none.
-        handler_role: role of the function, for clusters without access entries; map it in
-            `aws-auth` yourself. Default: an own role with an access entry.
-        permissions_boundary: ceiling on every role made here. Default: no boundary.
-        path: path of every role made here. Default: `/`.
-        settings: log retention, key, boundary and path of the function. Default: one month, keys
-            of the services, and the boundary and path given here.
+        handler_role: role of the functions, for clusters without access entries; map it in
+            `aws-auth` yourself. Default: own roles with an access entry each.
+        permissions_boundary: ceiling on every role made here, those of functions too. Default:
+            that of *settings*.
+        path: path of every role made here, those of functions too. Default: that of *settings*.
+        settings: log retention, key, boundary and path of functions. Default: one month, keys of
+            the services, no boundary and `/`.
+        rollout_timeout: longest wait for the workloads that *restart* of an account names, at most
+            13 minutes. Default: 10 minutes.
 
     Raises:
-        InvalidInput: no installed package serves the version, or *cluster* lacks an attribute.
+        InvalidInput: no installed package serves the version, *cluster* lacks an attribute, one of
+            *namespaces* is no name of one, or *rollout_timeout* is out of range.
 
     Examples:
         >>> import aws_cdk as cdk
@@ -181,35 +193,47 @@ class IrsaServiceAccounts(Construct):
         cluster: Any,  # noqa: ANN401 (three kinds of cluster, of which two cost a slow import)
         oidc_provider: iam.IOpenIdConnectProvider,
         kubectl_layer: lambda_.ILayerVersion | None = None,
-        kubernetes_version: str | None = None,
+        kubernetes_version: "KubernetesVersion | str | None" = None,
         namespaces: Sequence[str] = (),
         handler_role: iam.IRole | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
         path: str | None = None,
         settings: FunctionSettings | None = None,
+        rollout_timeout: Duration | None = None,
     ) -> None:
+        wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
+        refuse([*_namespaces_faults(namespaces), *untimely, *rollout_faults(wait)])
         super().__init__(scope, id)
         self.cluster = ClusterConnection.of(cluster)
         """Where the cluster is reached."""
         self.oidc_provider = oidc_provider
         """IAM OIDC provider of the cluster."""
-        self.settings = settings or FunctionSettings(
-            permissions_boundary=permissions_boundary, role_path=path
+        settings = settings or FunctionSettings()
+        self.settings = replace(
+            settings,
+            permissions_boundary=permissions_boundary or settings.permissions_boundary,
+            role_path=path or settings.role_path,
         )
-        """Settings of the functions made for this cluster."""
+        """Settings of the functions and roles made for this cluster."""
         self.kubernetes_version = kubernetes_version or self.cluster.kubernetes_version
+        self._rollout = {} if wait is None else {"RolloutTimeoutSeconds": str(int(wait))}
         self._layer = kubectl_layer
         self._namespaces = set(namespaces)
         self._creates_namespaces = False
-        self._handler_role = handler_role
-        self._boundary = permissions_boundary or self.settings.permissions_boundary
-        self._path = path or self.settings.role_path
-        self._entries: dict[str, _Entry] = {}
+        self.handler_role = handler_role
+        """Role handed in for the functions made for this cluster, if any."""
+        # The claims last as long as the stage does, and it as long as whoever has made claims.
+        self._stage = Stage.of(self) or self.node.root
+        self.claims = AccountClaims.of(
+            self._stage, (self.cluster.cluster_name, self.cluster.endpoint)
+        )
+        """Who binds which account of the cluster."""
+        self._claimant = f"{type(self).__name__} {self.node.path!r}"
+        self._ids: set[str] = {"Access", "Binder", "Bindings"}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
         self._access: list[TaggableResource] = []
-        self._batches: list[CustomResource] = []
-        self._batch_bytes: list[int] = []
+        self._batches = ServiceAccountBatches(self._define_batch)
         self._bindings = Construct(self, "Bindings")
         self._grants = DependencyGroup()
 
@@ -238,7 +262,7 @@ class IrsaServiceAccounts(Construct):
         create_namespace: bool = False,
         force: bool = False,
         token_expiration: Duration | None = None,
-        regional_sts: bool = True,
+        regional_sts: bool | None = None,
         audience: str = STS_AUDIENCE,
         helm_values_path: str = "serviceAccount",
         role_arn: str | None = None,
@@ -249,36 +273,49 @@ class IrsaServiceAccounts(Construct):
         inline_policies: Mapping[str, iam.PolicyDocument | Mapping[str, Any]] | None = None,
         max_session_duration: Duration | None = None,
         description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        trusts: Sequence[Trust] = (),
+        trust_policy_characters: int = TRUST_POLICY_CHARACTERS,
         allow_default_service_account: bool = False,
     ) -> BoundServiceAccount:
         """Define a service account and the role that only it can assume.
 
         Args:
-            id: id of the role's construct below this one.
+            id: id of the role's construct below this one, used once.
             namespace: RFC 1123 label.
             name: RFC 1123 subdomain.
             ownership: whose object the account is. Default: ours, `CREATE`.
             restart: workloads to restart when their role changes, such as `deployment/api`, or `*`
                 for all of the namespace that use the account. Default: none.
-            labels: more labels of the object. Default: none.
-            annotations: more annotations of the object. Default: none.
+            labels: more labels of the object, which no chart takes from us. Default: none.
+            annotations: more annotations of the object, or with `HELM` in the chart's values.
+                Default: none.
             create_namespace: whether to make the namespace if it is missing. It widens the
                 function's access to the whole cluster. Default: no.
             force: with `ADOPT`, take annotations that another manager owns. Default: refuse.
             token_expiration: life of a token, 600 to 86,400 seconds. Default: the webhook's, a day.
-            regional_sts: whether SDKs call the region's STS. Default: yes.
+            regional_sts: whether SDKs call the region's STS. Default: yes; with `ADOPT`, what the
+                object says.
             audience: value of `aud` in tokens and trust policy. Default: `sts.amazonaws.com`.
             helm_values_path: where the chart takes its service account from, with dots. Default:
                 `serviceAccount`.
-            role_arn: an existing role to bind instead of making one. Default: a role is made.
-            role_name: see `IrsaRole`.
-            path: see `IrsaRole`. Default: that of this construct.
-            permissions_boundary: see `IrsaRole`. Default: that of this construct.
-            managed_policies: see `IrsaRole`.
-            inline_policies: see `IrsaRole`.
-            max_session_duration: see `IrsaRole`.
-            description: see `IrsaRole`.
-            allow_default_service_account: see `IrsaRole`.
+            role_arn: an existing role to bind instead of making one; it takes no option of a role.
+                Default: a role is made.
+            role_name: 1 to 64 characters. Default: CloudFormation names the role.
+            path: path of the role, with slashes at both ends. Default: that of this construct.
+            permissions_boundary: ceiling on every grant. Default: that of this construct.
+            managed_policies: policies attached at definition, at most 10 without a raised quota.
+                Default: none.
+            inline_policies: documents by name, 10,240 characters together with the grants. Default:
+                none.
+            max_session_duration: 1 to 12 hours. Default: 1 hour, set by IAM.
+            description: at most 1,000 characters. Default: none.
+            tags: tags of the role besides `ServiceAccountName`, `ServiceAccountNamespace` and
+                `ClusterName`, or in their place; at most 50 together. Default: none.
+            trusts: accounts of more clusters that may assume the role. Default: none.
+            trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
+            allow_default_service_account: whether the account named `default` may have the role.
+                Default: no.
 
         Returns:
             The account, its role, and what a chart needs; pass it to any `grant_*` method.
@@ -286,59 +323,75 @@ class IrsaServiceAccounts(Construct):
         Raises:
             InvalidInput: a rule of Kubernetes or IAM is broken; all faults are listed.
         """
-        faults: list[str] = []
-        try:
-            identity = ServiceAccountIdentity(namespace, name)
-        except InvalidInput as error:
-            faults.extend(error.faults)
-            identity = None
-        seconds = None if token_expiration is None else token_expiration.to_seconds()
+        identity, faults = _read(ServiceAccountIdentity, namespace, name)
+        whose, more = _read(Ownership, ownership)
+        ownership = whose or Ownership.CREATE
+        seconds, untimely = seconds_of(token_expiration, of="token_expiration")
         faults += [
+            *more,
+            *untimely,
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
             *_restart_faults(restart, ownership),
-            *_size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
-            *([] if role_arn is None else arn_faults(role_arn, "role", of="role_arn")),
+            *size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
+            *_ownership_faults(
+                ownership,
+                force=force,
+                create_namespace=create_namespace,
+                labels=labels,
+                annotations=annotations,
+            ),
+            *self._taken_faults(id, identity),
         ]
-        if identity is not None and str(identity) in self._accounts:
-            faults.append(
-                f"service account must be bound once in a cluster, got {str(identity)!r} twice;"
-                " remove one"
-            )
-        if force and ownership is not Ownership.ADOPT:
-            faults.append(f"force must go with ADOPT, got {ownership}; remove it")
-        if create_namespace and ownership in (Ownership.HELM, Ownership.NONE):
-            faults.append(
-                f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
-            )
+        if role_arn is not None:
+            faults += [
+                *arn_faults(role_arn, "role", of="role_arn"),
+                *default_account_faults(
+                    [] if identity is None else [identity], allowed=allow_default_service_account
+                ),
+                *_alone_faults(
+                    role_name=role_name,
+                    path=path,
+                    permissions_boundary=permissions_boundary,
+                    managed_policies=managed_policies,
+                    inline_policies=inline_policies,
+                    max_session_duration=max_session_duration,
+                    description=description,
+                    tags=tags,
+                    trusts=trusts,
+                ),
+            ]
         refuse(faults)
         if identity is None:  # pragma: no cover (refused above; for the type checker)
             raise AssertionError
 
         created = None
         if role_arn is None:
-            created = IrsaRole(
-                self,
-                id,
-                oidc_provider=self.oidc_provider,
-                service_accounts=[identity],
-                audience=audience,
-                role_name=role_name,
-                path=path or self._path,
-                permissions_boundary=permissions_boundary or self._boundary,
-                managed_policies=managed_policies,
-                inline_policies=inline_policies,
-                max_session_duration=max_session_duration,
-                description=description,
-                tags=role_tags(identity, self.cluster.cluster_name),
-                grants=self._grants,
-                allow_default_service_account=allow_default_service_account,
-            )
+            with withdrawn_if_refused(self, id):
+                created = IrsaRole(
+                    self,
+                    id,
+                    oidc_provider=self.oidc_provider,
+                    service_accounts=[identity],
+                    audience=audience,
+                    role_name=role_name,
+                    path=path or self.settings.role_path,
+                    permissions_boundary=permissions_boundary or self.settings.permissions_boundary,
+                    managed_policies=managed_policies,
+                    inline_policies=inline_policies,
+                    max_session_duration=max_session_duration,
+                    description=description,
+                    tags={**role_tags(identity, self.cluster.cluster_name), **(tags or {})},
+                    trusts=trusts,
+                    trust_policy_characters=trust_policy_characters,
+                    grants=self._grants,
+                    allow_default_service_account=allow_default_service_account,
+                )
             role_arn = created.role_arn
         own = webhook_annotations(
             role_arn=role_arn,
             audience=None if audience == STS_AUDIENCE else audience,
-            regional_sts=regional_sts,
+            regional_sts=_regional_sts(regional_sts, ownership),
             token_expiration=seconds,
         )
         account = BoundServiceAccount(
@@ -348,54 +401,57 @@ class IrsaServiceAccounts(Construct):
             role=created,
             annotations=own,
             binding=self._bindings,
-            helm_values=_helm_values(helm_values_path, identity, ownership, own),
+            helm_values=_helm_values(
+                helm_values_path, identity, ownership, {**(annotations or {}), **own}
+            ),
         )
-        self._accounts[str(identity)] = account
         if ownership in (Ownership.CREATE, Ownership.ADOPT):
-            self._bind(
-                _Entry(
-                    identity=identity,
-                    ownership=ownership,
-                    manifest=service_account_manifest(
-                        identity,
-                        annotations={**(annotations or {}), **own},
-                        labels={
-                            **(labels or {}),
-                            **(MANAGED_BY_LABEL if ownership is Ownership.CREATE else {}),
-                        },
-                    ),
-                    restart=tuple(restart),
-                    force=force,
-                    create_namespace=create_namespace,
-                    role_arn=role_arn,
-                    role_arn_characters=_ROLE_ARN_CHARACTERS
-                    + (PATH_CHARACTERS if created is None else len(path or self._path or "")),
+            with withdrawn_if_refused(self, id):
+                self._batches.bind(
+                    BoundEntry(
+                        identity=identity,
+                        ownership=ownership,
+                        manifest=service_account_manifest(
+                            identity,
+                            annotations={**(annotations or {}), **own},
+                            labels={
+                                **(labels or {}),
+                                **(MANAGED_BY_LABEL if ownership is Ownership.CREATE else {}),
+                            },
+                        ),
+                        restart=tuple(restart),
+                        force=force,
+                        create_namespace=create_namespace,
+                        role_arn=role_arn,
+                        role_arn_characters=ROLE_ARN_CHARACTERS
+                        + (
+                            PATH_CHARACTERS
+                            if created is None
+                            else len(path or self.settings.role_path or "")
+                        ),
+                    )
                 )
-            )
+            self._namespaces.add(namespace)
+            self._creates_namespaces |= create_namespace
+        if created is not None:
+            self._ids.add(id)
+        self.claims.take(identity, self._claimant)
+        self._accounts[str(identity)] = account
         return account
 
-    def _bind(self, entry: "_Entry") -> None:
-        self._namespaces.add(entry.identity.namespace)
-        self._creates_namespaces |= entry.create_namespace
-        self._entries[entry.key] = entry
-        if not self._batches:
-            self._add_batch()
-            self._batch_bytes = [0]
-        self._batch_bytes[_batch_of(entry.key, len(self._batches))] += entry.bytes
-        while max(self._batch_bytes) > BATCH_BYTES:
-            for _ in range(len(self._batches)):
-                self._add_batch()
-            self._batch_bytes = [0] * len(self._batches)
-            for bound in self._entries.values():
-                self._batch_bytes[_batch_of(bound.key, len(self._batches))] += bound.bytes
+    def _taken_faults(self, id: str, identity: ServiceAccountIdentity | None) -> Iterator[str]:
+        if identity is not None:
+            yield from self.claims.faults(identity, self._claimant)
+        if id in self._ids:
+            yield f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
 
-    def _add_batch(self) -> None:
+    def _define_batch(self, id: str, accounts: IResolvable) -> CustomResource:
         if self._function is None:
-            self._function = self._define_function()
-        position = len(self._batches)
+            with withdrawn_if_refused(self, "Binder"):
+                self._function = self._define_function()
         batch = CustomResource(
             self._bindings,
-            f"Batch{position}",
+            id,
             resource_type="Custom::ServiceAccounts",
             service_token=self._function.service_token,
             service_timeout=SERVICE_TIMEOUT,
@@ -406,23 +462,13 @@ class IrsaServiceAccounts(Construct):
                     "CertificateAuthorityData": self.cluster.certificate_authority_data,
                 },
                 "Manifest": COMMON_MANIFEST,
-                "ServiceAccounts": Lazy.any(_Produced(lambda: self._batch(position))),
+                **self._rollout,
+                "ServiceAccounts": accounts,
             },
         )
-        # An account that moves to a new batch is taken over there before the old batch lets go.
-        if self._batches:
-            self._batches[-1].node.add_dependency(batch)
         # A pod must not find its role before the role has its permissions.
         batch.node.add_dependency(self._grants, *self._access)
-        self._batches.append(batch)
-
-    def _batch(self, position: int) -> dict[str, Any]:
-        count = len(self._batches)
-        return {
-            key: entry.property
-            for key, entry in sorted(self._entries.items())
-            if _batch_of(key, count) == position
-        }
+        return batch
 
     def _define_function(self) -> HandlerFunction:
         function = HandlerFunction(
@@ -437,19 +483,17 @@ class IrsaServiceAccounts(Construct):
             architecture=ARCHITECTURE,
             memory_size=512,
             network=self.cluster.network,
-            role=self._handler_role,
+            role=self.handler_role,
         )
-        if self._handler_role is None:
+        if self.handler_role is None:
             entry = define_access_entry(
                 self,
                 "Access",
                 cluster=self.cluster,
                 principal_arn=function.role_arn,
-                policies=Lazy.any(
-                    _Produced(
-                        lambda: access_policies(
-                            Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
-                        )
+                policies=produced(
+                    lambda: access_policies(
+                        Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
                     )
                 ),
             )
@@ -457,72 +501,14 @@ class IrsaServiceAccounts(Construct):
         return function
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """One account of a batch, as the function reads it."""
-
-    identity: ServiceAccountIdentity
-    ownership: Ownership
-    manifest: dict[str, Any]
-    restart: tuple[str, ...]
-    force: bool
-    create_namespace: bool
-    role_arn: str
-    role_arn_characters: int
-
-    @property
-    def key(self) -> str:
-        return str(self.identity)
-
-    @cached_property
-    def bytes(self) -> int:
-        """Bytes in the event, with deploy-time values at their longest."""
-        return document_characters(
-            {self.key: self.property}, {self.role_arn: self.role_arn_characters}
-        )
-
-    @cached_property
-    def property(self) -> str | dict[str, Any]:
-        """The role, if all else is as with every account; else the whole."""
-        entry: dict[str, Any] = {"Ownership": str(self.ownership), "Manifest": self.manifest}
-        if self.restart:
-            entry["Restart"] = list(self.restart)
-        if self.force:
-            entry["Force"] = "true"
-        if self.create_namespace:
-            entry["CreateNamespace"] = "true"
-        nothing_special = entry.keys() == {"Ownership", "Manifest"} and (
-            self.ownership is Ownership.CREATE
-            and is_common(self.manifest, self.identity, role_arn=self.role_arn)
-        )
-        return self.role_arn if nothing_special else entry
-
-
-def define_access_entry(
-    scope: Construct,
-    id: str,
-    *,
-    cluster: ClusterConnection,
-    principal_arn: str,
-    policies: Any,  # noqa: ANN401 (a list, or one produced at synth)
-) -> TaggableResource:
-    """Define who a function is to the cluster's API server."""
-    return TaggableResource(
-        scope,
-        id,
-        resource_type="AWS::EKS::AccessEntry",
-        properties={
-            "ClusterName": cluster.cluster_name,
-            "PrincipalArn": principal_arn,
-            "AccessPolicies": policies,
-        },
-    )
-
-
-def describe_cluster(scope: Construct, cluster_name: str) -> dict[str, Any]:
-    """Let the function see whether a cluster that does not answer is gone."""
-    arn = Stack.of(scope).format_arn(service="eks", resource="cluster", resource_name=cluster_name)
-    return {"Effect": "Allow", "Action": "eks:DescribeCluster", "Resource": arn}
+@contextmanager
+def withdrawn_if_refused(scope: Construct, id: str) -> Iterator[None]:
+    """Take a half-made construct out of the tree, so that its id serves the corrected one."""
+    try:
+        yield
+    except InvalidInput:
+        scope.node.try_remove_child(id)
+        raise
 
 
 def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, str]:
@@ -534,9 +520,9 @@ def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, 
     }
 
 
-def _batch_of(key: str, count: int) -> int:
-    """Place an account by its name alone, so that no neighbour moves it."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % count
+def _regional_sts(asked: bool | None, ownership: Ownership) -> bool | None:  # noqa: FBT001
+    """Decide for our objects, and leave those of others as they are unless asked."""
+    return None if asked is None and ownership is Ownership.ADOPT else asked is not False
 
 
 def _helm_values(
@@ -556,13 +542,47 @@ def _helm_values(
     return values
 
 
-def _size_faults(**special: object) -> Iterator[str]:
-    size = document_characters(special)
-    if size > ACCOUNT_BYTES:
-        yield (
-            f"labels, annotations and restart must be at most {ACCOUNT_BYTES} bytes together, got"
-            f" {size}; put large texts into a ConfigMap"
-        )
+def _read(kind: Callable[..., _T], *values: object) -> tuple[_T | None, list[str]]:
+    """Return what *values* stand for, or why they stand for nothing."""
+    try:
+        return kind(*values), []
+    except InvalidInput as error:
+        return None, list(error.faults)
+
+
+def _ownership_faults(
+    ownership: Ownership,
+    *,
+    force: bool,
+    create_namespace: bool,
+    labels: object,
+    annotations: object,
+) -> Iterator[str]:
+    if force and ownership is not Ownership.ADOPT:
+        yield f"force must go with ADOPT, got {ownership}; remove it"
+    applied = ownership in (Ownership.CREATE, Ownership.ADOPT)
+    if create_namespace and not applied:
+        yield f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
+    if labels and not applied:
+        yield f"labels must go with CREATE or ADOPT, got {ownership}; give them to the chart"
+    if annotations and ownership is Ownership.NONE:
+        yield f"annotations must go with CREATE, ADOPT or HELM, got {ownership}; remove them"
+
+
+def _alone_faults(**options: object) -> Iterator[str]:
+    """Refuse options of a role that is made elsewhere."""
+    given = ", ".join(name for name, value in options.items() if value)
+    if given:
+        yield f"role_arn must stand alone, got {given}; set that where the role is defined"
+
+
+def _namespaces_faults(namespaces: Sequence[str]) -> Iterator[str]:
+    if isinstance(namespaces, str):
+        yield f"namespaces must be a list, got {namespaces!r}; put it in brackets"
+        return
+    for namespace in namespaces:
+        if not TOKEN.search(f"{namespace}"):
+            yield from namespace_faults(namespace)
 
 
 def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[str]:
@@ -578,15 +598,3 @@ def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[st
                 "restart must name workloads such as 'deployment/api', 'daemonset/agent',"
                 f" 'statefulset/db' or '*', got {workload!r}; correct it"
             )
-
-
-@jsii.implements(IStableAnyProducer)
-class _Produced:
-    """A value made at synth, when all accounts have been added."""
-
-    def __init__(self, produce: Any) -> None:  # noqa: ANN401
-        self._produce = produce
-
-    def produce(self) -> Any:  # noqa: ANN401
-        """Return the value."""
-        return self._produce()

@@ -6,15 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import Duration, Stack, Tags, aws_iam
+from aws_cdk import Duration, RemovalPolicy, Stack, Tags, aws_iam
 
-from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput
+from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput, Ownership
+from irsa_stack.controllers import VpcCni
+from irsa_stack.controllers.policies.statements import Place
+from irsa_stack.controllers.policies.vpc_cni import policy_documents
 from tests.support.clusters import service_accounts
 from tests.support.templates import app_with_flags, template_of
-from tests.support.trust_resolver import COMMERCIAL, Deployment
+from tests.support.trust_resolver import ACCOUNT, COMMERCIAL, Deployment
 
 if TYPE_CHECKING:
-    from irsa_stack import IrsaServiceAccounts
+    from irsa_stack import BoundServiceAccount, IrsaServiceAccounts
 
 CNI = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
 DOCUMENT = {"Version": "2012-10-17", "Statement": []}
@@ -90,6 +93,19 @@ def test_a_document_of_ones_own_takes_the_policys_place(
     assert [policy["PolicyName"] for policy in role["Policies"]] == ["Cni"]
 
 
+@pytest.mark.parametrize("construct", [AwsNodeRebinding, AwsNodeAddon])
+def test_for_ipv6_the_role_has_the_policy_of_our_own(
+    stack: Stack, accounts: IrsaServiceAccounts, construct: type
+) -> None:
+    construct(stack, "AwsNode", service_accounts=accounts, ip_family="ipv6")
+
+    role = properties(stack, "AWS::IAM::Role", "WebIdentity")
+    assert "ManagedPolicyArns" not in role
+    [policy] = role["Policies"]
+    here = Place(partition="aws", region="eu-west-1", account=ACCOUNT)
+    assert policy["PolicyDocument"] == policy_documents(place=here, ip_family="ipv6")["VpcCni"]
+
+
 def test_the_transaction_is_one_custom_resource(
     stack: Stack, accounts: IrsaServiceAccounts
 ) -> None:
@@ -144,6 +160,20 @@ def test_a_new_cluster_needs_no_right_on_any_node_role(
     assert moving(stack) == {}
 
 
+def test_a_role_handed_in_moves_the_policy_and_needs_no_access_entry(stack: Stack) -> None:
+    role = aws_iam.Role(
+        stack, "Handler", assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com")
+    )
+    rebind(stack, service_accounts(stack, handler_role=role), "nodes")
+
+    assert of_type(stack, "AWS::EKS::AccessEntry") == {}
+    assert (
+        properties(stack, "AWS::Lambda::Function")["Role"].rpartition("/")[2].startswith("Handler")
+    )
+    [policy] = of_type(stack, "AWS::IAM::Policy", "AttachRolePolicy").values()
+    assert policy["Properties"]["Roles"][0].startswith("Handler")
+
+
 def test_the_rebinding_comes_after_its_permissions_and_its_access(two_roles: Stack) -> None:
     [rebinding] = of_type(two_roles, "Custom::AwsNodeRebinding").values()
     [access] = of_type(two_roles, "AWS::EKS::AccessEntry")
@@ -165,6 +195,26 @@ def test_the_addon_carries_the_role(stack: Stack, accounts: IrsaServiceAccounts)
     assert found["AddonVersion"] == "v1.22.1-eksbuild.1"
     assert ":role/" in found["ServiceAccountRoleArn"]
     assert found["PreserveOnDelete"] is True
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "fate"),
+    [({}, "Retain"), ({"removal_policy": RemovalPolicy.DESTROY}, "Delete")],
+    ids=["by default", "destroyed"],
+)
+def test_the_addon_and_its_role_stay_or_go_together(
+    stack: Stack, accounts: IrsaServiceAccounts, kwargs: dict[str, Any], fate: str
+) -> None:
+    AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, **kwargs)
+
+    assert {one["DeletionPolicy"] for one in template_of(stack)["Resources"].values()} == {fate}
+
+
+def test_refuses_to_snapshot_an_addon(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    with pytest.raises(InvalidInput, match="removal_policy must be RETAIN or DESTROY"):
+        AwsNodeAddon(
+            stack, "AwsNode", service_accounts=accounts, removal_policy=RemovalPolicy.SNAPSHOT
+        )
 
 
 def test_the_addon_needs_no_function(stack: Stack, accounts: IrsaServiceAccounts) -> None:
@@ -192,16 +242,59 @@ def test_tags_of_a_scope_reach_addon_and_access_entry(
     ("kwargs", "rule"),
     [
         ({"ip_family": "ipv5"}, "ip_family must be 'ipv4' or 'ipv6', got 'ipv5'"),
-        ({"ip_family": "ipv6"}, "cni_policy must be given for ipv6"),
     ],
 )
-def test_refuses_an_address_family_without_a_policy(
+def test_refuses_an_unknown_address_family(
     stack: Stack, accounts: IrsaServiceAccounts, construct: type, kwargs: dict[str, str], rule: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         construct(stack, "AwsNode", service_accounts=accounts, **kwargs)
 
     assert caught.value.faults[0].startswith(rule)
+
+
+def test_refuses_more_node_roles_than_the_functions_role_has_room_for(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    names = [f"{'n' * 61}{number:03}" for number in range(25)]
+
+    with pytest.raises(
+        InvalidInput, match=r"at most 10240 characters together, got 25 with 1\d{4}"
+    ):
+        rebind(stack, accounts, *names)
+
+
+def test_so_many_node_roles_as_are_let_through_fit(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    rebind(stack, accounts, *[f"{'n' * 61}{number:03}" for number in range(18)])
+
+    documents = [
+        one["Properties"]["PolicyDocument"] for one in of_type(stack, "AWS::IAM::Policy").values()
+    ]
+    own = properties(stack, "AWS::IAM::Role", "lambda.amazonaws.com")["Policies"]
+    documents += [policy["PolicyDocument"] for policy in own]
+    size = sum(len(json.dumps(document, separators=(",", ":"))) for document in documents)
+    assert 8_000 < size < 10_240
+
+
+def test_refuses_a_node_role_twice(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+    role = aws_iam.Role.from_role_name(stack, "Nodes", "nodes")
+    same = aws_iam.Role.from_role_name(stack, "Same", "nodes")
+
+    for twice in ([role, role], [role, same]):
+        with pytest.raises(InvalidInput, match="must name each role once, got 'nodes' twice"):
+            AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts, node_roles=twice)
+
+
+@pytest.mark.parametrize(
+    ("given", "cure"), [(["nodes"], "pass iam.Role.from_role_name"), ("nodes", "in brackets")]
+)
+def test_refuses_the_name_of_a_node_role(
+    stack: Stack, accounts: IrsaServiceAccounts, given: Any, cure: str
+) -> None:
+    with pytest.raises(InvalidInput, match=cure):
+        AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts, node_roles=given)
 
 
 @pytest.mark.parametrize("seconds", [0, 781])
@@ -212,6 +305,13 @@ def test_refuses_a_rollout_that_leaves_no_time_to_undo(
         rebind(stack, accounts, rollout_timeout=Duration.seconds(seconds))
 
 
+def test_refuses_a_number_of_seconds_without_a_unit(
+    stack: Stack, accounts: IrsaServiceAccounts
+) -> None:
+    with pytest.raises(InvalidInput, match=r"must be a Duration, got 60; write Duration\.seconds"):
+        rebind(stack, accounts, rollout_timeout=60)
+
+
 def test_refuses_to_resolve_conflicts_in_an_unknown_way(
     stack: Stack, accounts: IrsaServiceAccounts
 ) -> None:
@@ -219,24 +319,58 @@ def test_refuses_to_resolve_conflicts_in_an_unknown_way(
         AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, resolve_conflicts="MERGE")
 
 
-def test_refuses_aws_node_as_an_account_of_its_own_too(
-    stack: Stack, accounts: IrsaServiceAccounts
+def as_account(
+    _: Stack, name: str, *, service_accounts: IrsaServiceAccounts
+) -> BoundServiceAccount:
+    return service_accounts.add(
+        name, namespace="kube-system", name="aws-node", ownership=Ownership.ADOPT
+    )
+
+
+WAYS = [AwsNodeRebinding, AwsNodeAddon, VpcCni, as_account]
+
+
+@pytest.mark.parametrize("binders", [1, 2])
+@pytest.mark.parametrize("first", WAYS)
+@pytest.mark.parametrize("second", WAYS)
+def test_refuses_a_second_role_for_aws_node_in_either_order(
+    stack: Stack, first: type, second: type, binders: int
 ) -> None:
-    accounts.add("AwsNode", namespace="kube-system", name="aws-node")
+    accounts = service_accounts(stack)
+    first(stack, "First", service_accounts=accounts)
+    if binders == 2:
+        other = Stack(stack.node.root, "Other")
+        accounts = service_accounts(other)
+        stack = other
 
-    with pytest.raises(InvalidInput, match="must not hold 'kube-system/aws-node' beside"):
-        rebind(stack, accounts)
+    with pytest.raises(InvalidInput, match=r"bound once in a cluster, got 'kube-system/aws-node'"):
+        second(stack, "Second", service_accounts=accounts)
 
 
-@pytest.mark.parametrize("second", [AwsNodeAddon, AwsNodeRebinding])
-def test_refuses_a_second_construct_for_aws_node(
-    stack: Stack, accounts: IrsaServiceAccounts, second: type
+def test_a_refusal_names_both_who_want_the_account(
+    stack: Stack, accounts: IrsaServiceAccounts
 ) -> None:
     AwsNodeRebinding(stack, "First", service_accounts=accounts)
 
     with pytest.raises(InvalidInput) as told:
-        second(stack, "Second", service_accounts=accounts)
+        AwsNodeAddon(stack, "Second", service_accounts=accounts)
 
-    assert f"got {second.__name__} 'Stack/Second' beside AwsNodeRebinding 'Stack/First'" in str(
-        told.value
+    assert told.value.faults == (
+        "service account must be bound once in a cluster, got 'kube-system/aws-node' by"
+        " AwsNodeAddon 'Stack/Second' beside AwsNodeRebinding 'Stack/First'; remove one",
     )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rollout_timeout": Duration.hours(1)}, {"role_name": "r" * 65}],
+    ids=["rollout_timeout", "role_name"],
+)
+def test_a_refused_construct_can_be_corrected(
+    stack: Stack, accounts: IrsaServiceAccounts, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidInput):
+        rebind(stack, accounts, **wrong)
+
+    rebind(stack, accounts)
+    assert properties(stack, "Custom::AwsNodeRebinding")

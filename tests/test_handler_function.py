@@ -157,3 +157,10 @@ def test_a_role_handed_in_gets_the_right_to_write_logs_and_nothing_else(stack):
     define(stack, role=role)
     [statement] = only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+
+def test_a_role_handed_in_may_have_network_interfaces_in_a_vpc(stack):
+    role = iam.Role(stack, "Own", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    define(stack, role=role, network=network(stack))
+    policy = only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]
+    assert "ec2:CreateNetworkInterface" in str(policy)

@@ -256,3 +256,23 @@ def test_refuses_a_family_with_what_to_do_instead(name, fix):
     assert str(error.value).startswith(
         f"ami_family must be AL2023 or BOTTLEROCKET, got {name!r}; {fix}"
     )
+
+
+def test_a_family_may_be_text():
+    assert cluster_settings("BOTTLEROCKET", **CLUSTER) == cluster_settings(BOTTLEROCKET, **CLUSTER)
+    assert node_user_data("BOTTLEROCKET") == node_user_data(BOTTLEROCKET)
+
+
+@pytest.mark.parametrize("text", ["NFTABLES", "nftables"])
+def test_a_packet_filter_may_be_text(text):
+    assert PacketFilter(text) is PacketFilter.NFTABLES
+    assert node_user_data(AL2023, text) == node_user_data(AL2023, PacketFilter.NFTABLES)
+
+
+@pytest.mark.parametrize("value", ["iptables", "", 1])
+def test_refuses_an_unknown_packet_filter(value):
+    with pytest.raises(InvalidInput) as caught:
+        PacketFilter(value)
+    assert caught.value.faults == (
+        f"packet_filter must be of NONE, NFTABLES, ARTICLE_IPTABLES, got {value!r}; choose one",
+    )

@@ -11,9 +11,10 @@ import irsa_stack
 
 REPOSITORY = Path(__file__).parents[1]
 PURE = [
+    "account_claims",
     "arn",
-    "binder_access",
     "budgets",
+    "cluster_attributes",
     "config",
     "deploy_time",
     "environment_file",

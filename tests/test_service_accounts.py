@@ -1,12 +1,35 @@
+import dataclasses
 import json
 
 import pytest
-from aws_cdk import CfnResource, Duration, Stack, aws_ec2, aws_iam, aws_s3
+from aws_cdk import (
+    CfnParameter,
+    CfnResource,
+    Duration,
+    Stack,
+    Stage,
+    aws_ec2,
+    aws_eks_v2,
+    aws_iam,
+    aws_logs,
+    aws_s3,
+)
 
-from irsa_stack import InvalidInput, Ownership
+from irsa_stack import (
+    AwsNodeAddon,
+    AwsNodeRebinding,
+    EksOidcProvider,
+    FunctionSettings,
+    InvalidInput,
+    Ownership,
+    Trust,
+)
+from irsa_stack.controllers import AwsLoadBalancerController
 from tests.support.clusters import connection, service_accounts
 from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import COMMERCIAL, Deployment
+
+ROLE = "arn:aws:iam::444455556666:role/api"
 
 
 @pytest.fixture
@@ -61,15 +84,6 @@ def test_no_account_synthesises_nothing(stack, accounts):
     assert not template_of(stack).get("Resources")
 
 
-@pytest.mark.parametrize("count", [1, 2, 50])
-def test_one_custom_resource_binds_all_accounts(stack, accounts, count):
-    for number in range(count):
-        accounts.add(f"Account{number}", namespace="apps", name=f"account-{number}")
-    template = template_of(stack)
-    assert len(of_type(template, "Custom::ServiceAccounts")) == 1
-    assert len(only_batch(stack)) == count
-
-
 def test_an_account_costs_one_resource():
     def resources(names):
         stack = Stack(app_with_flags(), "Stack")
@@ -79,66 +93,6 @@ def test_an_account_costs_one_resource():
         return len(template_of(stack)["Resources"])
 
     assert resources(["a", "b", "c"]) - resources(["a", "b"]) == 1
-
-
-def test_the_order_of_adding_changes_nothing():
-    def batch(names):
-        stack = Stack(app_with_flags(), "Stack")
-        accounts = service_accounts(stack)
-        for name in names:
-            accounts.add(name, namespace="apps", name=name)
-        [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
-        return json.dumps(custom["Properties"]["ServiceAccounts"])
-
-    assert batch(["c", "a", "b"]) == batch(["a", "b", "c"])
-
-
-def test_an_account_that_comes_changes_one_entry():
-    def batch(names):
-        stack = Stack(app_with_flags(), "Stack")
-        accounts = service_accounts(stack)
-        for name in names:
-            accounts.add(name, namespace="apps", name=name)
-        return only_batch(stack)
-
-    before, after = batch(["a", "c"]), batch(["a", "b", "c"])
-    assert {key: after[key] for key in before} == before
-    assert set(after) - set(before) == {"apps/b"}
-
-
-def test_batches_split_before_an_update_could_not_be_sent(stack, accounts):
-    for number in range(120):
-        accounts.add(
-            f"Account{number}",
-            namespace="apps",
-            name=f"account-{number}",
-            annotations={"note": "x" * 2_000},
-        )
-    found = batches(template_of(stack))
-    assert len(found) > 1
-    assert sum(map(len, found)) == 120
-    # Old and new properties travel in one invocation of at most 256 KiB.
-    assert all(2 * len(json.dumps(batch)) < 256 * 1024 for batch in found)
-
-
-def test_no_neighbour_moves_an_account_to_another_batch():
-    def placed(count):
-        stack = Stack(app_with_flags(), "Stack")
-        accounts = service_accounts(stack)
-        for number in range(count):
-            accounts.add(
-                f"Account{number}", namespace="apps", name=f"account-{number}",
-                annotations={"note": "x" * 2_000},
-            )  # fmt: skip
-        return {
-            key: position
-            for position, batch in enumerate(batches(template_of(stack)))
-            for key in batch
-        }
-
-    fewer, more = placed(60), placed(61)
-    assert max(fewer.values()) == max(more.values())
-    assert {key: more[key] for key in fewer} == fewer
 
 
 def test_the_roles_exist_before_they_are_bound(stack, accounts):
@@ -171,17 +125,56 @@ def test_a_workload_can_come_after_its_account(stack, accounts):
 # Ownership
 
 
-def test_a_common_account_is_its_role_and_nothing_more(stack, accounts):
-    api = accounts.add("Api", namespace="apps", name="api")
-    entry = only_batch(stack)["apps/api"]
-    assert entry == resolved(template_of(stack), stack.resolve(api.role_arn))
-
-
 def test_an_adopted_account_carries_our_annotations_and_no_mark_of_ours(stack, accounts):
     accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, force=True)
     entry = only_batch(stack)["apps/api"]
     assert (entry["Ownership"], entry["Force"]) == ("ADOPT", "true")
     assert "labels" not in entry["Manifest"]["metadata"]
+
+
+def test_a_chart_gets_the_users_annotations_too(accounts):
+    api = accounts.add(
+        "Api", namespace="apps", name="api", ownership=Ownership.HELM, annotations={"note": "x"}
+    )
+    assert api.helm_values["serviceAccount"]["annotations"] == {"note": "x", **api.annotations}
+
+
+def test_an_account_says_which_it_is(accounts):
+    api = accounts.add("Api", namespace="apps", name="api")
+    assert repr(api) == "<BoundServiceAccount apps/api, CREATE>"
+
+
+def test_a_rollout_is_waited_for_as_long_as_is_asked_for(stack):
+    accounts = service_accounts(stack, rollout_timeout=Duration.minutes(12))
+    accounts.add("Api", namespace="apps", name="api", restart=["*"])
+    [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
+    assert custom["Properties"]["RolloutTimeoutSeconds"] == "720"
+
+
+def test_a_rollout_is_waited_for_as_the_function_has_it_by_default(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api", restart=["*"])
+    [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
+    assert "RolloutTimeoutSeconds" not in custom["Properties"]
+
+
+@pytest.mark.parametrize("wrong", [Duration.seconds(0), Duration.seconds(781), 600])
+def test_refuses_to_wait_for_a_rollout_without_time_to_undo(stack, wrong):
+    with pytest.raises(InvalidInput, match="rollout_timeout must be"):
+        service_accounts(stack, rollout_timeout=wrong)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [({}, None), ({"regional_sts": True}, "true"), ({"regional_sts": False}, "false")],
+)
+def test_an_adopted_account_gets_one_annotation_unless_more_is_asked_for(
+    stack, accounts, asked, expected
+):
+    accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, **asked)
+    annotations = only_batch(stack)["apps/api"]["Manifest"]["metadata"]["annotations"]
+    assert annotations.get("eks.amazonaws.com/sts-regional-endpoints") == expected
+    assert "eks.amazonaws.com/role-arn" in annotations
+    assert len(annotations) == (2 if expected else 1)
 
 
 @pytest.mark.parametrize("ownership", [Ownership.HELM, Ownership.NONE])
@@ -190,9 +183,10 @@ def test_accounts_of_others_reach_no_function(stack, accounts, ownership):
     assert {body["Type"] for body in template_of(stack)["Resources"].values()} == {"AWS::IAM::Role"}
 
 
-def test_a_chart_gets_the_values_that_make_its_account(accounts):
+@pytest.mark.parametrize("ownership", [Ownership.HELM, "HELM"])
+def test_a_chart_gets_the_values_that_make_its_account(accounts, ownership):
     api = accounts.add(
-        "Api", namespace="apps", name="api", ownership=Ownership.HELM,
+        "Api", namespace="apps", name="api", ownership=ownership,
         helm_values_path="controller.serviceAccount",
     )  # fmt: skip
     values = api.helm_values["controller"]["serviceAccount"]
@@ -318,17 +312,75 @@ def test_the_roles_tags_name_the_account_and_the_cluster(stack, accounts):
     }
 
 
-def test_boundary_and_path_reach_every_role(stack):
+def test_more_tags_join_the_standard_ones_or_take_their_place(stack, accounts):
+    accounts.add(
+        "Api", namespace="apps", name="api", tags={"Team": "apps", "ClusterName": "the one"}
+    )
+    [role] = Deployment({"Stack": template_of(stack)}).web_identity_roles().values()
+    assert role.tags == {
+        "ServiceAccountName": "api",
+        "ServiceAccountNamespace": "apps",
+        "ClusterName": "the one",
+        "Team": "apps",
+    }
+
+
+def test_an_account_of_another_cluster_may_share_the_role(stack, accounts):
+    url = "https://oidc.eks.eu-west-1.amazonaws.com/id/OTHER"
+    other = EksOidcProvider.from_issuer_url(stack, "Other", url)
+    accounts.add(
+        "Api", namespace="apps", name="api",
+        trusts=[Trust(oidc_provider=other, service_accounts=["apps/api"])],
+    )  # fmt: skip
+    [role] = of_type(template_of(stack), "AWS::IAM::Role")[:1]
+    assert len(role["Properties"]["AssumeRolePolicyDocument"]["Statement"]) == 2
+
+
+def test_a_raised_quota_makes_room_for_a_longer_trust_policy(accounts):
+    many = [f"apps/{'x' * 60}{number}" for number in range(40)]
+    url = "https://oidc.eks.eu-west-1.amazonaws.com/id/OTHER"
+    other = EksOidcProvider.from_issuer_url(accounts, "Other", url)
+    trusts = [Trust(oidc_provider=other, service_accounts=many)]
+    assert any("L-C07B4B0D" in fault for fault in faults_of(accounts, trusts=trusts))
+    assert accounts.add(
+        "Api", namespace="apps", name="api", trusts=trusts, trust_policy_characters=8_192
+    )
+
+
+@pytest.mark.parametrize("given", ["by argument", "by settings", "by both"])
+@pytest.mark.parametrize("aws_node", [AwsNodeRebinding, AwsNodeAddon])
+def test_boundary_and_path_reach_every_role(stack, given, aws_node):
     boundary = aws_iam.ManagedPolicy.from_managed_policy_arn(
         stack, "Boundary", "arn:aws:iam::111122223333:policy/boundary"
     )
-    accounts = service_accounts(stack, permissions_boundary=boundary, path="/team/")
+    week = aws_logs.RetentionDays.ONE_WEEK
+    accounts = service_accounts(
+        stack,
+        **{
+            "by argument": {"permissions_boundary": boundary, "path": "/team/"},
+            "by settings": {
+                "settings": FunctionSettings(permissions_boundary=boundary, role_path="/team/")
+            },
+            "by both": {
+                "permissions_boundary": boundary,
+                "path": "/team/",
+                "settings": FunctionSettings(log_retention=week),
+            },
+        }[given],
+    )
     accounts.add("Api", namespace="apps", name="api")
-    roles = of_type(template_of(stack), "AWS::IAM::Role")
-    assert len(roles) == 2
+    aws_node(stack, "AwsNode", service_accounts=accounts)
+    AwsLoadBalancerController(
+        stack, "LoadBalancers", service_accounts=accounts, vpc_id="vpc-0123456789abcdef0"
+    )
+    template = template_of(stack)
+    roles = of_type(template, "AWS::IAM::Role")
+    assert len(roles) == (4 if aws_node is AwsNodeAddon else 5)
     for role in roles:
         assert role["Properties"]["Path"] == "/team/"
         assert role["Properties"]["PermissionsBoundary"].endswith("policy/boundary")
+    for policy in of_type(template, "AWS::IAM::ManagedPolicy"):
+        assert policy["Properties"]["Path"] == "/team/"
 
 
 def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
@@ -351,7 +403,22 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
             "token_expiration must be 600-86400",
             "webhook",
         ),
+        (
+            {"token_expiration": 3600},
+            "token_expiration must be a Duration",
+            "Duration.seconds(3600)",
+        ),
         ({"labels": {"a b": "c"}}, "labels must have keys", "63 letters"),
+        (
+            {"labels": {"a": "b"}, "ownership": Ownership.HELM},
+            "labels must go with CREATE or ADOPT, got HELM",
+            "give them to the chart",
+        ),
+        (
+            {"annotations": {"a": "b"}, "ownership": Ownership.NONE},
+            "annotations must go with CREATE, ADOPT or HELM, got NONE",
+            "remove them",
+        ),
         ({"annotations": {"eks.amazonaws.com/role-arn": "x"}}, "annotations must not hold", "ours"),
         ({"restart": "deployment/api"}, "restart must be a list", "put it in brackets"),
         ({"restart": ["pod/api"]}, "restart must name workloads", "correct it"),
@@ -364,6 +431,13 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
         ),
         ({"role_arn": "arn:aws:iam::111122223333:role:api"}, "role_arn must be written", "slash"),
         ({"role_name": "r" * 65}, "role_name must be at most 64", "shorten"),
+        ({"ownership": "bogus"}, "ownership must be of CREATE, ADOPT, HELM, NONE", "correct it"),
+        ({"name": "default", "role_arn": ROLE}, "service account must not be 'apps/default'", ""),
+        (
+            {"role_arn": ROLE, "role_name": "api", "description": "of the API"},
+            "role_arn must stand alone, got role_name, description",
+            "where the role is defined",
+        ),
         ({"audience": ""}, "audience must be one exact value", "sts.amazonaws.com"),
     ],
 )
@@ -372,11 +446,91 @@ def test_refuses_a_mistake_and_names_its_fix(accounts, kwargs, rule, fix):
     assert [fault for fault in faults if fault.startswith(rule) and fix in fault], faults
 
 
+@pytest.mark.parametrize(
+    ("namespaces", "rule"),
+    [
+        (["*"], "namespace must be one exact name, got '*'"),
+        (["apps", "prod-*"], "namespace must be one exact name, got 'prod-*'"),
+        (["UPPER"], "namespace must be 1-63 characters"),
+        ("apps", "namespaces must be a list, got 'apps'"),
+    ],
+)
+def test_refuses_to_enter_what_is_no_namespace(stack, namespaces, rule):
+    with pytest.raises(InvalidInput) as caught:
+        service_accounts(stack, namespaces=namespaces)
+    [fault] = caught.value.faults
+    assert fault.startswith(rule)
+
+
+def test_a_namespace_to_enter_may_be_known_at_deploy_only(stack):
+    old = CfnParameter(stack, "Old").value_as_string
+    service_accounts(stack, namespaces=[old]).add("Api", namespace="apps", name="api")
+    assert {"Ref": "Old"} in of_type(template_of(stack), "AWS::EKS::AccessEntry")[0]["Properties"][
+        "AccessPolicies"
+    ][0]["AccessScope"]["Namespaces"]
+
+
 def test_one_account_twice_is_refused(accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("First", namespace="apps", name="api")
     [fault] = faults_of(accounts)
     assert fault == (
         "service account must be bound once in a cluster, got 'apps/api' twice; remove one"
+    )
+
+
+def test_one_account_in_two_binders_of_a_cluster_is_refused(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api")
+    other = service_accounts(Stack(stack.node.root, "Other"))
+    [fault] = faults_of(other)
+    assert fault == (
+        "service account must be bound once in a cluster, got 'apps/api' by IrsaServiceAccounts"
+        " 'Other/ServiceAccounts' beside IrsaServiceAccounts 'Stack/ServiceAccounts'; remove one"
+    )
+
+
+def test_accounts_of_one_cluster_may_be_spread_over_stacks(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api")
+    other = service_accounts(Stack(stack.node.root, "Other"))
+    assert other.add("Job", namespace="apps", name="job")
+
+
+@pytest.mark.parametrize("apart", ["apps", "stages", "clusters"])
+def test_one_account_may_be_in_two(apart):
+    app = app_with_flags()
+    for number in range(2):
+        scope = app_with_flags() if apart == "apps" else app
+        if apart == "stages":
+            scope = Stage(app, f"Stage{number}")
+        name = f"payments-{number}" if apart == "clusters" else "payments-prod"
+        cluster = dataclasses.replace(connection(), cluster_name=name)
+        accounts = service_accounts(Stack(scope, f"Stack{number}"), cluster=cluster)
+        assert accounts.add("Api", namespace="apps", name="api")
+
+
+def test_an_account_of_a_cluster_made_here_is_bound_once(stack):
+    cluster = aws_eks_v2.Cluster(
+        stack, "Cluster", version=aws_eks_v2.KubernetesVersion.V1_34,
+        default_capacity_type=aws_eks_v2.DefaultCapacityType.NODEGROUP, default_capacity=0,
+    )  # fmt: skip
+    service_accounts(stack, cluster=cluster).add("Api", namespace="apps", name="api")
+    other = service_accounts(Stack(stack.node.root, "Other"), cluster=cluster)
+    assert "bound once in a cluster" in faults_of(other)[0]
+
+
+@pytest.mark.parametrize("wrong", [{"name": "default"}, {"role_name": "r" * 65}], ids=str)
+def test_a_refused_account_can_be_corrected(stack, accounts, wrong):
+    faults_of(accounts, **wrong)
+    accounts.add("Api", namespace="apps", name="api")
+    assert len(only_batch(stack)) == 1
+
+
+@pytest.mark.parametrize("id", ["Binder", "Access", "Bindings", "Taken"])
+def test_an_id_that_is_taken_is_refused_by_name(accounts, id):
+    accounts.add("Taken", namespace="apps", name="taken")
+    with pytest.raises(InvalidInput) as caught:
+        accounts.add(id, namespace="apps", name="api")
+    assert caught.value.faults == (
+        f"id must be one that nothing in Stack/ServiceAccounts has, got {id!r}; choose another",
     )
 
 

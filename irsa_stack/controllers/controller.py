@@ -1,7 +1,7 @@
 """What the controllers have in common: an account, a role, a scope, and values for the chart."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 import jsii
@@ -14,8 +14,13 @@ from irsa_stack.controllers.policies.statements import Document, Place
 from irsa_stack.controllers.policies.upstream import Upstream
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.faults import refuse
-from irsa_stack.role import IrsaRole
-from irsa_stack.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
+from irsa_stack.role import IrsaRole, Trust
+from irsa_stack.service_accounts import (
+    BoundServiceAccount,
+    IrsaServiceAccounts,
+    Ownership,
+    withdrawn_if_refused,
+)
 from irsa_stack.trust_document import trust_document
 
 
@@ -29,11 +34,18 @@ class AccountOptions(TypedDict, total=False):
     force: bool
     token_expiration: Duration
     regional_sts: bool
+    audience: str
     role_name: str
     path: str
     permissions_boundary: iam.IManagedPolicy
+    managed_policies: Sequence[iam.IManagedPolicy]
+    inline_policies: Mapping[str, iam.PolicyDocument | Mapping[str, Any]]
     max_session_duration: Duration
     description: str
+    tags: Mapping[str, str]
+    trusts: Sequence[Trust]
+    trust_policy_characters: int
+    allow_default_service_account: bool
 
 
 @jsii.implements(iam.IGrantable)
@@ -62,33 +74,35 @@ class Controller(Construct):
         wildcards: Mapping[str, str],
         chart_values: Mapping[str, Any],
         helm_values_path: str = "serviceAccount",
-        managed_policies: tuple[iam.IManagedPolicy, ...] = (),
+        attached: tuple[iam.IManagedPolicy, ...] = (),
         as_managed_policies: bool = False,
         quote_annotations: bool = False,
         names: Mapping[str, str] | None = None,
         **account: Unpack[AccountOptions],
     ) -> None:
+        refuse(_option_faults(account, documents))
         super().__init__(scope, id)
-        rendered = {name: trust_document(document, names) for name, document in documents.items()}
-        if as_managed_policies:
-            path = account.get("path") or service_accounts.settings.role_path
-            for name, document in documents.items():
-                policy = self._managed_policy(name, document, rendered.pop(name), path)
-                _acknowledge(policy, {name: document}, wildcards)
-                managed_policies += (
-                    iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref),
-                )
-        self.account: BoundServiceAccount = service_accounts.add(
-            id,
-            namespace=namespace,
-            name=service_account,
-            ownership=ownership,
-            helm_values_path=helm_values_path,
-            managed_policies=managed_policies,
-            inline_policies=rendered,
-            **account,
-        )
-        """The account as `IrsaServiceAccounts.add` returned it."""
+        with withdrawn_if_refused(scope, id):
+            rendered = {
+                name: trust_document(document, names) for name, document in documents.items()
+            }
+            if as_managed_policies:
+                path = account.get("path") or service_accounts.settings.role_path
+                for name, document in documents.items():
+                    policy = self._managed_policy(name, document, rendered.pop(name), path)
+                    _acknowledge(policy, {name: document}, wildcards)
+                    attached += (iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref),)
+            account["managed_policies"] = [*attached, *account.get("managed_policies", ())]
+            account["inline_policies"] = {**rendered, **account.get("inline_policies", {})}
+            self.account: BoundServiceAccount = service_accounts.add(
+                id,
+                namespace=namespace,
+                name=service_account,
+                ownership=ownership,
+                helm_values_path=helm_values_path,
+                **account,
+            )
+            """The account as `IrsaServiceAccounts.add` returned it."""
         if not as_managed_policies:
             _acknowledge(self.account.role, documents, wildcards)
         if quote_annotations:
@@ -114,6 +128,16 @@ class Controller(Construct):
         """Define a customer managed policy: it leaves the role's inline room to grants."""
         refuse(budgets.managed_policy_faults(document, policy=f"{self.node.path}/{name}"))
         return iam.CfnManagedPolicy(self, f"{name}Policy", policy_document=rendered, path=path)
+
+
+def _option_faults(account: Mapping[str, Any], documents: Mapping[str, Document]) -> Iterator[str]:
+    if "role_arn" in account:
+        yield (
+            f"role_arn must be left out, got {account['role_arn']!r}; a controller's role is made"
+            " with its policy, so bind another role with IrsaServiceAccounts.add"
+        )
+    for name in sorted(documents.keys() & account.get("inline_policies", {}).keys()):
+        yield f"inline_policies must not hold {name!r}, got it; rename it: the controller has one"
 
 
 def place_of(

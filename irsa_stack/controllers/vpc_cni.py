@@ -86,6 +86,7 @@ class VpcCni(Controller):
         ownership: Ownership = Ownership.ADOPT,
         **account: Unpack[AccountOptions],
     ) -> None:
+        ownership = Ownership(ownership)
         if ownership is Ownership.CREATE:
             refuse(
                 [
@@ -114,7 +115,7 @@ class VpcCni(Controller):
             documents=documents,
             wildcards=policies.WILDCARDS,
             chart_values={"env": _environment(cluster, ip_family)},
-            managed_policies=() if documents else (_managed_policy(),),
+            attached=() if documents else (_managed_policy(),),
             names={cluster: "ClusterName", str(vpc_id): "VpcId"},
             **account,
         )

@@ -13,7 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
-from irsa_stack.cluster_connection import ClusterConnection
+from irsa_stack.cluster_connection import ClusterConnection, is_restricted
 from irsa_stack.config import EndpointSettings, Environment, NewCluster
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.faults import InvalidInput
@@ -134,7 +134,9 @@ class EksClusterStack(Stack):
         # Before the nodes: they have no CNI policy, and would never become ready without this.
         aws_node: AwsNodeRebinding | AwsNodeAddon
         if settings.vpc_cni_mode == "addon":
-            aws_node = AwsNodeAddon(self, "AwsNode", service_accounts=accounts)
+            aws_node = AwsNodeAddon(
+                self, "AwsNode", service_accounts=accounts, removal_policy=RemovalPolicy.DESTROY
+            )
         else:
             aws_node = AwsNodeRebinding(self, "AwsNode", service_accounts=accounts)
         self.node_role: iam.IRole = define_node_role(self, "NodeRole", path=settings.role_path)
@@ -291,6 +293,7 @@ def _endpoint_access(endpoint: EndpointSettings) -> eks.EndpointAccess:
 def _network(
     endpoint: EndpointSettings, vpc: ec2.IVpc, cluster: eks.Cluster
 ) -> FunctionNetwork | None:
-    if endpoint.public:
+    """Return where functions run: in the VPC, unless the endpoint lets everybody's requests in."""
+    if not endpoint.private or (endpoint.public and not is_restricted(endpoint.public_cidrs)):
         return None
     return FunctionNetwork(vpc=vpc, security_groups=[cluster.cluster_security_group])

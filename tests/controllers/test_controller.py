@@ -4,8 +4,9 @@ import functools
 import json
 
 import pytest
-from aws_cdk import App, Stack, Validations, aws_s3
+from aws_cdk import App, Stack, Validations, aws_iam, aws_s3
 from cdk_nag import AwsSolutionsChecks
+from constructs import Construct
 
 from irsa_stack import Ownership
 from irsa_stack.controllers import (
@@ -235,6 +236,60 @@ def test_names_its_account_as_the_user_wants(name):
         ownership=Ownership.NONE,
     )
     assert controller.identity.subject == "system:serviceaccount:platform:mine"
+
+
+def test_takes_policies_and_tags_besides_its_own(name):
+    def define(stack):
+        CONTROLLERS[name][0](
+            stack,
+            example_cluster.service_accounts(stack),
+            managed_policies=[aws_iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess")],
+            inline_policies={"Mine": {"Version": "2012-10-17", "Statement": []}},
+            tags={"Team": "platform"},
+            audience="vault",
+        )
+
+    template = synthesise(define)
+    [(logical_id, role)] = Deployment({"Stack": template}).web_identity_roles().items()
+    assert role.tags["Team"] == "platform"
+    assert role.tested("aud") == {"StringEquals": "vault"}
+    properties = template["Resources"][logical_id]["Properties"]
+    assert "ReadOnlyAccess" in str(properties["ManagedPolicyArns"])
+    assert "Mine" in {policy["PolicyName"] for policy in properties["Policies"]}
+
+
+def test_refuses_a_policy_under_the_name_of_its_own():
+    stack = Stack(app_with_flags(), "Stack")
+    own = {"ClusterAutoscaler": {"Version": "2012-10-17", "Statement": []}}
+    with pytest.raises(InvalidInput, match="inline_policies must not hold 'ClusterAutoscaler'"):
+        autoscaler(stack, example_cluster.service_accounts(stack), inline_policies=own)
+
+
+def test_refuses_a_role_made_elsewhere(name):
+    stack = Stack(app_with_flags(), "Stack")
+    with pytest.raises(InvalidInput, match="role_arn must be left out, got 'arn:aws:iam::111122"):
+        CONTROLLERS[name][0](
+            stack,
+            example_cluster.service_accounts(stack),
+            role_arn="arn:aws:iam::111122223333:role/x",
+        )
+
+
+def test_a_refused_controller_can_be_corrected(name):
+    stack = Stack(app_with_flags(), "Stack")
+    accounts = example_cluster.service_accounts(stack)
+    with pytest.raises(InvalidInput, match="role_name must be at most 64"):
+        CONTROLLERS[name][0](stack, accounts, role_name="r" * 65)
+    assert CONTROLLERS[name][0](stack, accounts, role_name="r")
+
+
+def test_refuses_the_id_of_another_controller_of_the_cluster():
+    stack = Stack(app_with_flags(), "Stack")
+    accounts = example_cluster.service_accounts(stack)
+    first, second = (Construct(stack, side) for side in ("Public", "Private"))
+    dns(first, accounts)
+    with pytest.raises(InvalidInput, match=r"id must be one that nothing in .* has, got 'Dns'"):
+        dns(second, accounts, service_account="private-dns")
 
 
 @pytest.mark.parametrize("wrong", ["payments-dev", "payments-prod2"])

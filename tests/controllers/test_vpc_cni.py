@@ -70,9 +70,10 @@ def test_annotates_the_account_that_eks_made_and_restarts_the_daemonset(stack, d
     assert entry["Restart"] == ["daemonset/aws-node"]
 
 
-def test_never_owns_the_account(define):
+@pytest.mark.parametrize("ownership", [Ownership.CREATE, "CREATE"])
+def test_never_owns_the_account(define, ownership):
     with pytest.raises(InvalidInput, match=r"ownership must not be CREATE .* ADOPT it"):
-        define(ownership=Ownership.CREATE)
+        define(ownership=ownership)
 
 
 @pytest.mark.parametrize(

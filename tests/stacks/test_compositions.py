@@ -122,14 +122,34 @@ def test_a_node_role_with_a_path_is_named_by_its_arn(deployed):
     assert resources == [arn]
 
 
-def test_a_private_endpoint_takes_the_functions_into_the_vpc(deployed):
-    deployment = deployed("dev", cluster__new__endpoint={"private": True, "public": False})
+@pytest.mark.parametrize(
+    ("endpoint", "inside"),
+    [
+        ({"private": True, "public": False}, 2),
+        ({"private": True, "public": True, "public_cidrs": ["203.0.113.0/24"]}, 2),
+        ({"private": True, "public": True, "public_cidrs": ["0.0.0.0/0"]}, 0),
+        ({"private": True, "public": True}, 0),
+        ({"private": False, "public": True}, 0),
+    ],
+)
+def test_functions_run_in_the_vpc_where_only_from_there_the_endpoint_is_reached(
+    deployed, endpoint, inside
+):
+    deployment = deployed("dev", cluster__new__endpoint=endpoint)
     placed = [
         "VpcConfig" in body["Properties"]
         for _, _, body in deployment.resources("AWS::Lambda::Function")
     ]
     # The thumbprint's function needs the Internet and not the cluster.
-    assert sorted(placed) == [False, True, True]
+    assert (len(placed), sum(placed)) == (3, inside)
+
+
+def test_the_shipped_cluster_for_the_office_is_reached_by_its_function(deployed):
+    placed = {
+        body["Properties"]["Handler"]: "VpcConfig" in body["Properties"]
+        for _, _, body in deployed("prod").resources("AWS::Lambda::Function")
+    }
+    assert placed["service_accounts.on_event.handle"]
 
 
 def test_an_existing_vpc_is_not_made_again(deployed):

@@ -35,6 +35,8 @@ UPSTREAM = Upstream(
 WILDCARDS = {
     "Describe": "EC2 describes these on no resource level; nothing is written",
     "AssignAddresses": "interfaces come and go with the nodes; those of this region and account",
+    "RefreshSecurityGroups": "interfaces come and go with the nodes, and follow the groups of their"
+    " node's primary one; those of this region and account",
     "TagInterfaces": "interfaces come and go with the nodes; those of this region and account",
     "CreateInterface": "its id is not known before; only with the tag of this cluster",
     "CreateInterfaceInVpc": "subnets and security groups of this VPC",
@@ -115,6 +117,11 @@ def _of_account(place: Place) -> Document:
     return document(
         allow("Describe", _DESCRIBE, ["*"]),
         allow("AssignAddresses", ["ec2:AssignIpv6Addresses"], interfaces),
+        allow(
+            "RefreshSecurityGroups",
+            ["ec2:ModifyNetworkInterfaceAttribute"],
+            [*interfaces, place.arn("ec2", "security-group/*")],
+        ),
         allow("TagInterfaces", ["ec2:CreateTags"], interfaces),
     )
 

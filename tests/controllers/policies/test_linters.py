@@ -88,6 +88,7 @@ UNCONDITIONED_WRITES = {
     # Without a cluster, as upstream has it; held to one with cluster_scoped.
     "ec2:AssignIpv6Addresses": "interfaces bear no tag unless CLUSTER_NAME is set",
     "ec2:CreateTags": "interfaces bear no tag unless CLUSTER_NAME is set",
+    "ec2:ModifyNetworkInterfaceAttribute": "interfaces bear no tag unless CLUSTER_NAME is set",
 }
 
 EVERY = [

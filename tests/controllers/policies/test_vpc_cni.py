@@ -89,7 +89,11 @@ def test_describes_what_a_node_has_to_know(held, action):
         ("ec2:AssignPrivateIpAddresses", interface(), False),
         ("ec2:CreateNetworkInterface", interface(), False),
         ("ec2:DeleteNetworkInterface", interface(), False),
-        ("ec2:ModifyNetworkInterfaceAttribute", interface(), False),
+        # Security groups of the primary interface are carried over, whatever the family.
+        ("ec2:ModifyNetworkInterfaceAttribute", interface(), True),
+        ("ec2:ModifyNetworkInterfaceAttribute", group(), True),
+        ("ec2:ModifyNetworkInterfaceAttribute", interface(region="us-east-1"), False),
+        ("ec2:ModifyNetworkInterfaceAttribute", node(), False),
         ("ec2:AttachNetworkInterface", interface(), False),
         ("ec2:DeleteTags", interface(), False),
         ("ec2:RunInstances", "*", False),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http
 from typing import TYPE_CHECKING
 
 from custom_resource import Failure, log
 from kubernetes_api.accounts import Accounts
 from kubernetes_api.binding import ADOPT, ROLE_ANNOTATION
 from kubernetes_api.binding_plan import Verb, decide
-from kubernetes_api.connection import Unreachable
+from kubernetes_api.connection import ApiError, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.shared_keys import keys_of
 from service_accounts.consumers import Restarts
@@ -107,9 +108,18 @@ class Binder:
             self._accounts.bring(key, None, binding, found.get(key))
         self._restart_released({key: dropped[key] for key in dropped if key in found})
         for namespace in _namespaces_to_remove(wanted, previous):
-            self._namespaces.remove(namespace)
+            self._remove_or_leave(namespace)
         log("bound", accounts=len(bound), left_alone=left_alone, writes=self._accounts.writes)
         return left_alone
+
+    def _remove_or_leave(self, namespace: str) -> None:
+        """Remove a namespace, unless we are no longer let near it: see `left` above."""
+        try:
+            self._namespaces.remove(namespace)
+        except ApiError as error:
+            if error.status != http.HTTPStatus.FORBIDDEN:
+                raise
+            log("namespace left behind", level="WARNING", namespace=namespace, said=str(error))
 
     def _restart_released(self, released: Bindings) -> None:
         # Pods of an account that is gone are left as they are: without it none could be made.

@@ -257,6 +257,70 @@ def test_a_namespace_that_we_are_no_longer_let_into_is_left_behind(server: ApiSe
 # Namespaces
 
 
+KEPT = account("apps/api")
+MADE = {**KEPT, **account("new/api", CreateNamespace="true")}
+
+
+def _shrink_access(server: ApiServer, namespace: str = "apps") -> None:
+    """The access entry as CloudFormation changes it before the batch: one namespace is left."""
+
+    def trouble(_method: str, path: str) -> Reply | None:
+        outside = path.startswith("/api/v1/namespaces") and namespace not in path
+        return refusal(403, "Forbidden", f"{path} is forbidden") if outside else None
+
+    server.trouble = trouble
+
+
+def test_a_namespace_whose_account_goes_with_our_access_is_left_behind(
+    server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(server.connection, "Create", MADE)
+    _shrink_access(server)
+
+    answer = run(server.connection, "Update", KEPT, MADE)
+
+    assert answer.data["Bound"] == "1"
+    assert "/api/v1/namespaces/new" in server.objects
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [line["namespace"] for line in lines if line["message"] == "namespace left behind"] == [
+        "new"
+    ]
+
+
+def test_the_rollback_of_an_added_namespace_does_not_fail_where_access_is_gone(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", KEPT)
+    run(server.connection, "Update", MADE, KEPT)
+    _shrink_access(server)
+
+    assert run(server.connection, "Update", KEPT, MADE).data["Bound"] == "1"
+
+
+def test_the_rollback_of_a_namespace_that_was_not_made_does_not_fail_either(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", KEPT)
+    no = refusal(400, "BadRequest", "no")
+    server.trouble = _refuse("POST", "/api/v1/namespaces/new/serviceaccounts", no)
+    with pytest.raises(Failure, match="everything done before was undone"):
+        run(server.connection, "Update", MADE, KEPT)
+    _shrink_access(server)
+
+    assert run(server.connection, "Update", KEPT, MADE).data["Bound"] == "1"
+
+
+def test_a_namespace_that_cannot_be_removed_for_another_reason_fails_the_update(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", MADE)
+    refused = refusal(422, "Invalid", "not so")
+    server.trouble = _refuse("DELETE", "/api/v1/namespaces/new", refused)
+
+    with pytest.raises(Failure, match="not so"):
+        run(server.connection, "Update", KEPT, MADE)
+
+
 def test_makes_and_removes_a_namespace(server: ApiServer) -> None:
     asked = account("apps/api", CreateNamespace="true")
 

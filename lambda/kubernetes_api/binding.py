@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # See: https://github.com/aws/amazon-eks-pod-identity-webhook
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+# On the account, until its consumers are restarted for its role: see `service_accounts.consumers`.
+RESTART_DUE = "irsa-stack/restart-due"
 CREATE = "CREATE"
 ADOPT = "ADOPT"
 
@@ -36,6 +38,11 @@ class Binding:
     def keys(self) -> dict[str, dict[str, str]]:
         """The labels and annotations asked for."""
         return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+
+    @property
+    def with_restart_due(self) -> Binding:
+        """The same while its consumers are not restarted yet."""
+        return replace(self, annotations={**self.annotations, RESTART_DUE: "true"})
 
     @property
     def role_arn(self) -> str:

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kubernetes_api.binding import ADOPT, CREATE
+from kubernetes_api.binding import ADOPT, CREATE, RESTART_DUE
 from kubernetes_api.connection import FIELD_MANAGER
 from kubernetes_api.owner import MANAGED_BY, OWNER, Owner, owner_of
 from kubernetes_api.shared_keys import (
@@ -225,7 +225,7 @@ def _release(previous: Binding, found: Object, owner: Owner) -> Step:
         for section, keys in ours.items()
     }
     if owner.holds(found):
-        back = _with_annotations(back, {OWNER: None, UNDO: None})
+        back = _with_annotations(back, {OWNER: None, UNDO: None, RESTART_DUE: None})
         if owner.made(found):
             back["labels"][MANAGED_BY] = None
     change = difference(found, back)

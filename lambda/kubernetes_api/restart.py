@@ -8,7 +8,7 @@ from custom_resource import Failure, log
 from kubernetes_api.rollout import rollout_of, rolls_by_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from custom_resource import Deadline
     from kubernetes_api.connection import Api
@@ -22,7 +22,7 @@ WEBHOOK_WATCH_SECONDS = 2.0
 _POLL_SECONDS = 2.0
 
 
-def template_role(workload: dict[str, Any]) -> str | None:
+def template_role(workload: Mapping[str, Any]) -> str | None:
     """The role that the workload's pods were last restarted for."""
     metadata = workload["spec"]["template"].get("metadata") or {}
     role: str | None = (metadata.get("annotations") or {}).get(TEMPLATE_ROLE)

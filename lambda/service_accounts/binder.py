@@ -12,7 +12,7 @@ from kubernetes_api.binding_plan import Verb, decide
 from kubernetes_api.connection import ApiError, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.shared_keys import keys_of
-from service_accounts.consumers import Restarts
+from service_accounts.consumers import Restarts, keys_of_unmarked
 from service_accounts.namespaces import Namespaces
 
 if TYPE_CHECKING:
@@ -97,12 +97,16 @@ class Binder:
             raise Failure(listed(refusals, "; "))
         left_alone = [key for key, step in plan.items() if step.verb is Verb.LEAVE]
         bound = {key: binding for key, binding in wanted.items() if key not in left_alone}
-        due = self._restarts.due(bound.values())
+        due = self._restarts.due(bound, previous, found)
+        marked = {key: bound[key].with_restart_due for key in keys_of_unmarked(due)}
         for namespace in dict.fromkeys(b.namespace for b in bound.values() if b.create_namespace):
             self._namespaces.make(namespace)
         for key, binding in wanted.items():
-            self._accounts.bring(key, binding, previous.get(key), found.get(key))
+            asked, before = marked.get(key, binding), previous.get(key)
+            before = asked if before == binding else before
+            self._accounts.bring(key, asked, before, found.get(key))
         self._restarts.perform(due)
+        self._unmark({key: bound[key] for key in marked})
         dropped = {key: binding for key, binding in previous.items() if key not in wanted}
         for key, binding in dropped.items():
             self._accounts.bring(key, None, binding, found.get(key))
@@ -111,6 +115,10 @@ class Binder:
             self._remove_or_leave(namespace)
         log("bound", accounts=len(bound), left_alone=left_alone, writes=self._accounts.writes)
         return left_alone
+
+    def _unmark(self, restarted: Bindings) -> None:
+        for key, account in self._accounts.found(restarted).items():
+            self._accounts.bring(key, restarted[key], restarted[key], account)
 
     def _remove_or_leave(self, namespace: str) -> None:
         """Remove a namespace, unless we are no longer let near it: see `left` above."""

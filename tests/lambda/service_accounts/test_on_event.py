@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_resource import Failure
+from kubernetes_api.binding import RESTART_DUE
 from kubernetes_api.restart import TEMPLATE_ROLE
 from service_accounts import on_event
 from tests.support.api_server import ApiServer, Reply, refusal
@@ -497,6 +498,141 @@ def test_a_restart_that_cannot_be_undone_is_told(server: ApiServer) -> None:
             account("apps/api", Restart=["*"]),
             RolloutTimeoutSeconds="0.3",
         )
+
+
+RESTARTING = account("apps/api", Restart=["deployment/api"])
+UNRELATED = {**RESTARTING, **account("apps/other")}
+OTHER_ROLE = account("apps/api", role=TWO, Restart=["deployment/api"])
+
+
+def test_a_workload_that_was_made_after_its_account_is_not_restarted(server: ApiServer) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+    before = len(server.writes)
+
+    run(server.connection, "Update", UNRELATED, RESTARTING)
+
+    assert server.writes[before:] == [("POST", ACCOUNTS)]
+
+
+@pytest.mark.parametrize("spec", [{"strategy": {"type": "Recreate"}}, {"replicas": 3}])
+def test_no_workload_fails_an_update_that_does_not_concern_it_nor_its_rollback(
+    server: ApiServer, spec: dict[str, Any]
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server, **spec)
+    _budget(server, allowed=0, healthy=1)
+
+    for asked, old in ((UNRELATED, RESTARTING), (RESTARTING, UNRELATED)):
+        run(server.connection, "Update", asked, old, RolloutTimeoutSeconds="0.3")
+
+    assert _template_role(server) is None
+
+
+def test_a_workload_that_was_made_after_its_account_restarts_for_another_role(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+
+    run(server.connection, "Update", OTHER_ROLE, RESTARTING)
+
+    assert _template_role(server) == TWO
+
+
+def test_the_rollback_of_a_change_that_was_refused_restarts_nothing(server: ApiServer) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server, strategy={"type": "Recreate"})
+    _budget(server, allowed=0, healthy=1)
+    before = len(server.writes)
+    with pytest.raises(Failure, match="lower maxUnavailable"):
+        run(server.connection, "Update", OTHER_ROLE, RESTARTING)
+
+    run(server.connection, "Update", RESTARTING, OTHER_ROLE)
+
+    assert server.writes[before:] == []
+
+
+@pytest.mark.parametrize("ownership", ["CREATE", "ADOPT"])
+@pytest.mark.parametrize("write", range(3))
+def test_a_change_of_role_that_was_killed_restarts_when_it_is_tried_again(
+    server: ApiServer, ownership: str, write: int
+) -> None:
+    if ownership == "ADOPT":
+        server.put(f"{ACCOUNTS}/api", {})
+    old = account("apps/api", ownership, Restart=["*"])
+    new = account("apps/api", ownership, role=TWO, Restart=["*"])
+    run(server.connection, "Create", old)
+    _deployment(server)
+    with killed_at(write):
+        run(server.connection, "Update", new, old)
+
+    run(server.connection, "Update", new, old)
+
+    assert _template_role(server) == TWO
+    assert _roles(server) == {"api": TWO}
+    assert RESTART_DUE not in server.objects[f"{ACCOUNTS}/api"]["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("write", range(1, 3))
+def test_a_change_of_role_that_was_killed_restarts_when_it_is_rolled_back(
+    server: ApiServer, write: int
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+    with killed_at(write):
+        run(server.connection, "Update", OTHER_ROLE, RESTARTING)
+
+    run(server.connection, "Update", RESTARTING, OTHER_ROLE)
+
+    assert _template_role(server) == ONE
+    assert _roles(server) == {"api": ONE}
+    assert RESTART_DUE not in server.objects[f"{ACCOUNTS}/api"]["metadata"]["annotations"]
+
+
+def test_a_released_account_keeps_no_mark_of_a_restart_that_was_killed(server: ApiServer) -> None:
+    server.put(f"{ACCOUNTS}/api", {})
+    _deployment(server)
+    asked = account("apps/api", "ADOPT", Restart=["*"])
+    with killed_at(1):
+        run(server.connection, "Create", asked)
+
+    run(server.connection, "Delete", asked)
+
+    assert "annotations" not in server.objects[f"{ACCOUNTS}/api"]["metadata"]
+
+
+def test_an_account_that_moves_to_another_batch_restarts_nothing(server: ApiServer) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+
+    run(server.connection, "Create", RESTARTING, logical_id="Batch1")
+
+    assert _template_role(server) is None
+
+
+def test_pods_that_were_made_without_the_role_restart_though_their_binding_does_not_change(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    server.edit(f"{ACCOUNTS}/api", {"metadata": {"annotations": {ROLE: TWO}}})
+    _deployment(server)
+
+    run(server.connection, "Update", UNRELATED, RESTARTING)
+
+    assert _template_role(server) == ONE
+
+
+@pytest.mark.parametrize("spec", [{"strategy": {"type": "Recreate"}}, {"replicas": 3}])
+def test_they_do_not_fail_the_update_either(server: ApiServer, spec: dict[str, Any]) -> None:
+    run(server.connection, "Create", RESTARTING)
+    server.edit(f"{ACCOUNTS}/api", {"metadata": {"annotations": {ROLE: TWO}}})
+    _deployment(server, **spec)
+    _budget(server, allowed=0, healthy=1)
+
+    run(server.connection, "Update", UNRELATED, RESTARTING, RolloutTimeoutSeconds="0.3")
+
+    assert _roles(server)["api"] == ONE
 
 
 def _budget(server: ApiServer, allowed: int, healthy: int) -> None:

@@ -156,6 +156,23 @@ def test_an_account_taken_over_is_handed_back_until_the_other_lets_go() -> None:
     assert let_go.body["metadata"]["annotations"] == {"irsa-stack/undo": None}
 
 
+def test_what_the_other_applied_and_we_do_not_is_handed_back_too() -> None:
+    journal = "irsa-stack/detached-policies"
+    found = _adopted(owner=SIBLING, **{journal: "{}"})
+
+    taken = decide(_binding(ADOPT, "two"), None, found, ME)
+    written = taken.body["metadata"]["annotations"]
+    back = decide(None, _binding(ADOPT, "two"), _adopted("two", **written), ME)
+
+    assert journal not in written
+    assert back.body["metadata"]["annotations"] == {
+        ROLE: "one",
+        journal: "{}",
+        "irsa-stack/owner": SIBLING,
+        "irsa-stack/undo": None,
+    }
+
+
 def test_a_key_that_is_no_longer_asked_for_goes() -> None:
     found = _made(**{"eks.amazonaws.com/audience": "x"})
 

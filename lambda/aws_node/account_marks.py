@@ -1,9 +1,10 @@
 """What we write on the service account, and whether it is ours to write. Pure.
 
-Beside the role annotation stand two of ours. `irsa-stack/owner` names the custom resource that
+Beside the role annotation stand marks of ours. `irsa-stack/owner` names the custom resource that
 bound the account. `irsa-stack/detached-policies` is the journal: which policies the node roles had
 when `aws-node` got a role of its own. It is written before the first of them is detached, and in
-the same write as the role, so that neither is ever there without the other.
+the same write as the role, so that neither is ever there without the other. `irsa-stack/undo` is
+what we replaced of another resource of our stack, until that lets go of the account.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from aws_node.rebinding import Attachment, Rebinding
 from kubernetes_api.owner import OWNER, Owner, owner_of
 from kubernetes_api.shared_keys import (
+    SECTIONS,
+    applied_keys,
     conflicts,
     guarded,
     has_foreign_manager,
@@ -21,6 +24,7 @@ from kubernetes_api.shared_keys import (
     keys_of,
     managers_of,
 )
+from kubernetes_api.undo_journal import UNDO, read_undo_journal, undo_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -106,14 +110,43 @@ def binding_of(account: Object) -> tuple[Owner, Rebinding] | None:
 
 def marks_of(wanted: Rebinding, owner: Owner, journal: Iterable[Attachment]) -> dict[str, str]:
     """The annotations that make the account ours."""
+    return {ROLE: wanted.role_arn, OWNER: owner.mark, JOURNAL: journal_text(journal)}
+
+
+def journal_text(journal: Iterable[Attachment]) -> str:
+    """The journal as it is written on the account."""
     written: dict[str, list[str]] = {}
     for role, policy in sorted(journal):
         written.setdefault(role, []).append(policy)
-    return {
-        ROLE: wanted.role_arn,
-        OWNER: owner.mark,
-        JOURNAL: json.dumps(written, separators=(",", ":")),
+    return json.dumps(written, separators=(",", ":"))
+
+
+def with_undo(account: Object, wanted: Mapping[str, str], owner: Owner) -> dict[str, str]:
+    """The marks, and what they replace of another resource's while that has not let go."""
+    if owner.yields(account):
+        replaced = {*applied_keys(account), *(("annotations", key) for key in wanted)}
+        replaced.discard(("annotations", UNDO))
+        change: dict[str, dict[str, None]] = {section: {} for section in SECTIONS}
+        for section, key in replaced:
+            change[section][key] = None
+        return {**wanted, UNDO: undo_journal(account, change)}
+    kept = keys_of(account)["annotations"].get(UNDO)
+    return {**wanted, UNDO: kept} if kept else dict(wanted)
+
+
+def before_take_over(account: Object) -> dict[str, Any]:
+    """The account with what was replaced by the take-over of which its undo journal tells."""
+    journal = read_undo_journal(account)
+    former = {
+        section: {k: v for k, v in (journal.get(section) or {}).items() if v is not None}
+        for section in SECTIONS
     }
+    return {**account, "metadata": {**account["metadata"], **former}}
+
+
+def is_of_rebinding(account: Object) -> bool:
+    """Whether the resource that holds the account keeps a journal for node roles, as we do."""
+    return JOURNAL in keys_of(account)["annotations"]
 
 
 def is_written(account: Object, wanted: Mapping[str, str]) -> bool:
@@ -125,7 +158,9 @@ def is_written(account: Object, wanted: Mapping[str, str]) -> bool:
     )
 
 
-def application(account: Object, wanted: Mapping[str, str]) -> dict[str, Any]:
+def application(
+    account: Object, wanted: Mapping[str, str], labels: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The server-side apply that makes these annotations all that we own of the account."""
     metadata = {
         "name": account["metadata"]["name"],
@@ -133,6 +168,7 @@ def application(account: Object, wanted: Mapping[str, str]) -> dict[str, Any]:
         # An account that is deleted meanwhile must not be made anew by us.
         "uid": account["metadata"]["uid"],
         "annotations": dict(wanted),
+        **({"labels": dict(labels)} if labels else {}),
     }
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
@@ -151,6 +187,6 @@ def without_role(account: Object, bound: Rebinding) -> dict[str, Any]:
 
 
 def without_marks(account: Object) -> dict[str, Any]:
-    """The merge patch that takes owner and journal off; empty when they are not there."""
-    stale = {key: None for key in (OWNER, JOURNAL) if key in keys_of(account)["annotations"]}
+    """The merge patch that takes our marks off; empty when they are not there."""
+    stale = {key: None for key in (OWNER, JOURNAL, UNDO) if key in keys_of(account)["annotations"]}
     return guarded(account, {"annotations": stale}) if stale else {}

@@ -15,14 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from aws_node.account_marks import (
     ACCOUNT,
+    JOURNAL,
     application,
+    before_take_over,
     binding_of,
     is_foreign,
+    is_of_rebinding,
     is_written,
     journal_of,
+    journal_text,
     marks_of,
     refusal,
     role_of,
+    with_undo,
     without_marks,
     without_role,
 )
@@ -45,6 +50,8 @@ from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.owner import Owner, owner_of
 from kubernetes_api.restart import TEMPLATE_ROLE, await_rollouts, template_role
 from kubernetes_api.rollout import rolls_by_itself
+from kubernetes_api.shared_keys import keys_of, patched_keys
+from kubernetes_api.undo_journal import taken_from, without_undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,7 +93,6 @@ class Transaction:
         self._api = api
         self._owner = owner
         self._node_roles = NodeRoles(lambda: api.deadline)
-        self._taken_from: tuple[Owner, Rebinding] | None = None
         self.writes = 0
 
     def bind(self, wanted: Rebinding, previous: Rebinding | None) -> Outcome:
@@ -101,8 +107,6 @@ class Transaction:
         """
         with _step("find aws-node"):
             account, daemon_set = self._awaited_objects()
-        if self._owner.yields(account):
-            self._taken_from = binding_of(account)
         with _step("read the policies of the node roles"):
             attached = self._attached(wanted, previous)
         journal = journal_of(account, previous)
@@ -119,7 +123,8 @@ class Transaction:
             # A pod that gets no role while roles change must still have a network.
             self._attach(journal if due else journal - kept)
         with _step("annotate the service account"):
-            self._annotate(account, marks_of(wanted, self._owner, kept))
+            marks = marks_of(wanted, self._owner, kept)
+            self._annotate(account, with_undo(account, marks, self._owner))
         if due:
             with _step("see the new role in a dry run"):
                 await_webhook(self._api, daemon_set, wanted.role_arn)
@@ -148,17 +153,16 @@ class Transaction:
         Raises:
             Failure: A step of that fails.
         """
-        if self._taken_from:
-            # The resource that we took over from is told nothing of it, and so stays bound.
-            owner, bound = self._taken_from
-            Transaction(self._api, owner).bind(bound, failed)
-        elif previous:
+        if previous:
             self.bind(previous, failed)
         else:
             self.release(failed, surely_bound=False)
 
     def release(self, bound: Rebinding, *, surely_bound: bool) -> None:
         """Give the policies back, and only then take the role off `aws-node`.
+
+        What was taken from another resource that has not let go of it yet is bound as before: only
+        we are told when that take-over is rolled back.
 
         Args:
             bound: What was asked for.
@@ -170,8 +174,14 @@ class Transaction:
         with _step("find aws-node"):
             account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
         if account and self._owner.yields(account):
-            log("left alone", level="WARNING", because=f"bound by {owner_of(account)}")
+            self._let_go(account, daemon_set, bound, surely_bound=surely_bound)
             return
+        former = binding_of(before_take_over(account)) if account else None
+        if account and daemon_set and former and self._owner.holds(account):
+            owner, rebinding = former
+            if not is_foreign(account, rebinding.role_arn):
+                self._hand_back(owner, rebinding, bound)
+                return
         with _step("give policies back to node roles"):
             self._attach(journal_of(account, bound if surely_bound else None))
         with _step("take the role off the service account"):
@@ -182,6 +192,48 @@ class Transaction:
             log("aws-node is gone", level="WARNING")
         with _step("take the journal off the service account"):
             self._patched(account, without_marks)
+
+    def _let_go(
+        self,
+        account: dict[str, Any],
+        daemon_set: dict[str, Any] | None,
+        bound: Rebinding,
+        *,
+        surely_bound: bool,
+    ) -> None:
+        """Leave an account to another resource, and end what is ours to end of it."""
+        log("left alone", level="WARNING", because=f"bound by {owner_of(account)}")
+        if not self._owner.shares(account):
+            return
+        is_former = taken_from(account) == self._owner.mark
+        if not is_of_rebinding(account):
+            # It knows nothing of node roles, and their policies must not go with our role.
+            ours = before_take_over(account) if is_former else None
+            with _step("give policies back to node roles"):
+                self._attach(journal_of(ours, bound if surely_bound else None))
+            if daemon_set and self._pods_of_roles(daemon_set, {bound.role_arn}):
+                self._release_pods(account, daemon_set, bound)
+        elif daemon_set and not surely_bound and (other := binding_of(account)):
+            # A take-over that was killed before it annotated had given policies back already.
+            Transaction(self._api, other[0]).bind(other[1], bound)
+        if is_former:
+            with _step("let go of the service account"):
+                self._patched(account, self._without_undo)
+
+    def _without_undo(self, account: dict[str, Any]) -> dict[str, Any]:
+        return without_undo(account) if taken_from(account) == self._owner.mark else {}
+
+    def _hand_back(self, owner: Owner, former: Rebinding, bound: Rebinding) -> None:
+        # As ourselves until all is as it was: what is killed on the way, the next Delete ends.
+        self.bind(former, bound)
+        with _step(f"hand aws-node back to {owner.logical_id}"):
+            account = self._api.get(_ACCOUNT)
+            if account and self._owner.holds(account):
+                keys = keys_of(before_take_over(account))
+                if JOURNAL in keys["annotations"]:  # as it is now: a node role may be gone
+                    keys["annotations"][JOURNAL] = journal_text(journal_of(account, former))
+                self._apply(account, keys["annotations"], keys["labels"])
+                log("handed back", account=ACCOUNT, to=owner.mark)
 
     def _release_pods(
         self, account: dict[str, Any], daemon_set: dict[str, Any], bound: Rebinding
@@ -258,9 +310,22 @@ class Transaction:
     def _annotate(self, account: dict[str, Any], wanted: dict[str, str]) -> None:
         if is_written(account, wanted):
             return
-        self._api.apply(_ACCOUNT, application(account, wanted))
-        self.writes += 1
+        self._apply(account, wanted)
         log("annotated", account=ACCOUNT, **wanted)
+
+    def _apply(
+        self,
+        account: dict[str, Any],
+        annotations: dict[str, str],
+        labels: dict[str, str] | None = None,
+    ) -> None:
+        body = application(account, annotations, labels)
+        # What the binder of our stack wrote with a patch is ours, by another verb.
+        ours = {("annotations", key) for key in annotations} & patched_keys(account)
+        if ours:
+            body["metadata"]["resourceVersion"] = account["metadata"]["resourceVersion"]
+        self._api.apply(_ACCOUNT, body, force=bool(ours))
+        self.writes += 1
 
     def _patched(
         self, account: dict[str, Any] | None, patch_of: Callable[[Any], dict[str, Any]]

@@ -111,9 +111,10 @@ class Transaction:
             attached = self._attached(wanted, previous)
         journal = journal_of(account, previous)
         kept = (journal | attached) & wanted.attachments
-        if self._is_left_alone(account, daemon_set, wanted):
-            self._attach(journal - kept)
-            return self._outcome(daemon_set, str(role_of(account)), kept)
+        if self._is_left_alone(account, daemon_set, wanted, previous):
+            self._attach(journal - wanted.attachments)
+            detached = journal & wanted.attachments
+            return self._outcome(daemon_set, str(role_of(account)), detached)
         with _step("check whose role aws-node has"):
             due = wanted.role_arn != role_of(account) or wanted.role_arn != template_role(
                 daemon_set
@@ -279,20 +280,24 @@ class Transaction:
         return frozenset(found & wanted.attachments)
 
     def _is_left_alone(
-        self, account: dict[str, Any], daemon_set: dict[str, Any], wanted: Rebinding
+        self,
+        account: dict[str, Any],
+        daemon_set: dict[str, Any],
+        wanted: Rebinding,
+        previous: Rebinding | None,
     ) -> bool:
-        """Whether somebody changed the role of an account since we bound it as is wanted still.
+        """Whether the account is no longer ours to bind, though the event does not change its role.
 
-        That is told and no failure: it would fail the rollback of an unrelated change as well.
+        That is told and no failure: it would fail the rollback of an unrelated change as well. The
+        role does not change either where the DaemonSet was last restarted for it: the change that
+        is rolled back was refused.
         """
-        changed = (
-            self._owner.holds(account)
-            and template_role(daemon_set) == wanted.role_arn
-            and is_foreign(account, wanted.role_arn)
-        )
-        if changed:
-            log("left alone", level="WARNING", account=ACCOUNT, role=role_of(account))
-        return changed
+        reason = refusal(account, wanted, self._owner)
+        before = {previous.role_arn, template_role(daemon_set)} if previous else set()
+        if not reason or wanted.role_arn not in before:
+            return False
+        log("left alone", level="WARNING", account=ACCOUNT, because=reason)
+        return True
 
     def _check(
         self, account: dict[str, Any], daemon_set: dict[str, Any], wanted: Rebinding, *, due: bool

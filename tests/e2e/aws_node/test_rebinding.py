@@ -9,6 +9,7 @@ import pytest
 
 from kubernetes_api.undo_journal import UNDO
 from tests.support.aws_node import (
+    ACCOUNT,
     CNI_POLICY,
     DAEMON_SET,
     JOURNAL,
@@ -213,6 +214,25 @@ def test_a_changed_annotation_does_not_fail_an_unrelated_update(aws_node: AwsNod
 
     assert answer.data["RoleSeen"] == TWO
     assert aws_node.cluster.writes(start) == []
+
+
+def test_an_account_that_was_made_anew_fails_no_unrelated_update_nor_its_rollback(
+    aws_node: AwsNode,
+) -> None:
+    aws_node.deploy("Create")
+    admin, collection = aws_node.cluster.admin, ACCOUNT.removesuffix("/aws-node")
+    aws_node.cluster.plane.kubectl(
+        "delete", "--namespace=kube-system", "serviceaccount", "aws-node"
+    )
+    made = {"metadata": {"name": "aws-node", "annotations": {ROLE: TWO}}}
+    admin.request("POST", collection, made, query={"fieldManager": "helm"})
+    fewer, start = aws_node.properties(NodeRoleNames=["nodes"]), aws_node.cluster.audit_position()
+
+    aws_node.deploy("Update", fewer)
+    aws_node.deploy("Update", old=fewer)
+
+    assert aws_node.cluster.writes(start) == []
+    assert aws_node.annotations == {ROLE: TWO}
 
 
 def test_an_annotation_that_went_is_put_back(aws_node: AwsNode) -> None:

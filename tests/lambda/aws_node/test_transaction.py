@@ -466,6 +466,47 @@ def test_beside_a_role_that_somebody_changed_a_dropped_node_role_gets_its_policy
     assert bound.asked == ["AttachRolePolicy spot"]
 
 
+@pytest.fixture
+def made_anew(bound: SmallAwsNode) -> SmallAwsNode:
+    """Bound; then a chart was installed again, with a role of its own."""
+    bound.server.remove(ACCOUNT)
+    bound.server.put(ACCOUNT, {"metadata": {"annotations": {ROLE: TWO}}}, "helm")
+    return bound
+
+
+def test_an_account_that_was_made_anew_fails_no_update_that_leaves_the_role_nor_its_rollback(
+    api: Api, made_anew: SmallAwsNode
+) -> None:
+    made_anew.iam.roles["more"] = [CNI_POLICY]
+    more = wanted(nodes=("more", *BOTH))
+
+    outcome = bind(api, more, wanted())
+    bind(api, wanted(), more)
+
+    assert made_anew.asked == []
+    assert outcome == Outcome((), TWO, BOTH)
+
+
+def test_an_account_that_was_made_anew_fails_no_rollback_of_a_change_that_it_refused(
+    api: Api, made_anew: SmallAwsNode
+) -> None:
+    other = wanted("arn:aws:iam::111122223333:role/three")
+    with pytest.raises(Failure, match="must not have another role"):
+        bind(api, other, wanted())
+
+    bind(api, wanted(), other)
+
+    assert made_anew.asked == []
+
+
+def test_an_account_that_was_made_anew_is_refused_to_a_new_resource(
+    api: Api, made_anew: SmallAwsNode
+) -> None:
+    assert made_anew
+    with pytest.raises(Failure, match="must not have another role"):
+        bind(api)
+
+
 def test_another_resource_of_the_stack_takes_over(api: Api, bound: SmallAwsNode) -> None:
     of(api, "Renamed").bind(wanted(TWO), None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import http
 import http.client
 import json
@@ -74,6 +75,8 @@ class Patience:
     # A new access entry and its policies take a while to count.
     # https://docs.aws.amazon.com/eks/latest/userguide/access-policies.html
     settling: float = 45.0
+    # What can do without an answer.
+    glance: float = 5.0
 
 
 PATIENCE = Patience()
@@ -125,6 +128,16 @@ class Api:
             yield
         finally:
             self.deadline = before
+
+    @contextlib.contextmanager
+    def at_a_glance(self) -> Iterator[None]:
+        """Bear trouble for a moment only, where no answer is an answer too."""
+        before, glance = self._patience, self._patience.glance
+        self._patience = dataclasses.replace(before, trouble=min(before.trouble, glance))
+        try:
+            yield
+        finally:
+            self._patience = before
 
     def get(self, path: str) -> dict[str, Any] | None:
         """The object at a path, or None when there is none."""

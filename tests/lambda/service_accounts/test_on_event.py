@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from custom_resource import Failure
+from kubernetes_api import connection
 from kubernetes_api.binding import RESTART_DUE
 from kubernetes_api.restart import TEMPLATE_ROLE
 from service_accounts import on_event
@@ -367,6 +369,52 @@ def test_leaves_a_namespace_that_it_cannot_look_into(server: ApiServer) -> None:
 
     run(server.connection, "Delete", asked)
 
+    assert NAMESPACE in server.objects
+
+
+def _many_namespaces() -> dict[str, Any]:
+    asked = (account(f"apps-{n}/api", CreateNamespace="true") for n in range(5))
+    return {key: entry for one in asked for key, entry in one.items()}
+
+
+def test_asks_once_which_kinds_there_are(server: ApiServer) -> None:
+    run(server.connection, "Create", _many_namespaces())
+
+    run(server.connection, "Delete", _many_namespaces())
+
+    assert server.requests.count(("GET", "/apis/apps/v1")) == 1
+    assert not any(path.endswith("namespaces/apps-4") for path in server.objects)
+
+
+def test_a_group_whose_server_is_gone_is_asked_once_for_all_namespaces(
+    server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(server.connection, "Create", _many_namespaces())
+    gone = refusal(503, "ServiceUnavailable", "the server is currently unable")
+    server.trouble = _refuse("GET", "/apis/apps/v1", gone)
+    began = time.monotonic()
+
+    run(server.connection, "Delete", _many_namespaces())
+
+    assert time.monotonic() - began < 2 * connection.PATIENCE.trouble
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    left = [line for line in lines if line["message"] == "namespace left alone"]
+    assert [line["namespace"] for line in left] == [f"apps-{n}" for n in range(5)]
+    assert all("the server is currently unable" in line["because"] for line in left)
+
+
+def test_looks_into_a_namespace_with_little_patience(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(server.connection, "Create", account("apps/api", CreateNamespace="true"))
+    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(10.0, 20.0, 0.5, 0.1))
+    late = refusal(503, "ServiceUnavailable", "try later")
+    server.trouble = _refuse("GET", f"{NAMESPACE}/configmaps", late)
+    began = time.monotonic()
+
+    run(server.connection, "Delete", account("apps/api", CreateNamespace="true"))
+
+    assert time.monotonic() - began < 10
     assert NAMESPACE in server.objects
 
 

@@ -59,18 +59,19 @@ def refusal(account: Object, wanted: Rebinding, owner: Owner) -> str:
         )
     present = role_of(account)
     managers = sorted({manager for manager, _ in managers_of(account, "annotations", ROLE)})
+    removal = f"kubectl annotate serviceaccount aws-node --namespace kube-system {ROLE}-"
     if _ADDON in managers:
         return (
             f"{ACCOUNT} must not get its role from EKS, got {present!r} from the managed add-on "
             "vpc-cni; use AwsNodeAddon in place of AwsNodeRebinding, or take the role off the "
-            "add-on first"
+            "add-on first; if the add-on is gone and left the annotation, remove it (running pods "
+            f"keep their role): {removal}"
         )
     if is_foreign(account, wanted.role_arn):
         return (
             f"{ACCOUNT} must not have another role, got {present!r} set by "
             f"{', '.join(managers) or 'somebody unknown'}; remove that annotation (running pods "
-            f"keep their role) and deploy again: kubectl annotate serviceaccount aws-node "
-            f"--namespace kube-system {ROLE}-"
+            f"keep their role) and deploy again: {removal}"
         )
     return ""
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 ROLE_VARIABLE = "AWS_ROLE_ARN"
 TOKEN_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - a variable's name
+_ASSOCIATION_VARIABLE = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOLD_PODS = 5
 
 
@@ -45,6 +46,12 @@ def credential_fault(spec: Object, role_arn: str | None) -> str:
         if role_arn and not variables.get(TOKEN_VARIABLE):
             return f"container {container['name']} has no {TOKEN_VARIABLE}"
     return ""
+
+
+def has_pod_identity(spec: Object) -> bool:
+    """Whether EKS Pod Identity gives a container its role, in place of its service account."""
+    names = [{v["name"] for v in container.get("env") or ()} for container in spec["containers"]]
+    return any(_ASSOCIATION_VARIABLE in n and ROLE_VARIABLE not in n for n in names)
 
 
 def carries(pod: Object, role_arn: str) -> bool:

@@ -54,7 +54,10 @@ def await_rollouts(api: Api, paths: Iterable[str], deadline: Deadline) -> None:
                 log("rollout", workload=path, progress=rollout.progress)
                 pending[path] = rollout.progress
             if rollout.failure:
-                raise Failure(f"the rollout of {path} must end, got {rollout.failure!r}")
+                raise Failure(
+                    f"the rollout of {path} must end, got {rollout.failure!r}; see why its pods do "
+                    "not become ready, and deploy again"
+                )
             if rollout.done or rolls_by_itself(workload):
                 del pending[path]
         if not pending:
@@ -65,5 +68,5 @@ def await_rollouts(api: Api, paths: Iterable[str], deadline: Deadline) -> None:
             stuck = ", ".join(f"{path} ({progress})" for path, progress in pending.items())
             raise Failure(
                 f"the rollout must end within {deadline.seconds:.0f} s, got {stuck}; see why its "
-                "pods do not become ready, or allow more in RolloutTimeoutSeconds"
+                "pods do not become ready, or raise rollout_timeout"
             ) from late

@@ -77,6 +77,14 @@ def test_the_role_of_a_managed_add_on_is_refused_even_when_it_is_the_same() -> N
     )
 
 
+def test_a_role_that_an_add_on_left_behind_is_refused_with_the_command_that_removes_it() -> None:
+    assert refusal(account({"role": "eks"}, role=TWO), WANTED, ME).endswith(
+        "if the add-on is gone and left the annotation, remove it (running pods keep their role): "
+        "kubectl annotate serviceaccount aws-node --namespace kube-system "
+        "eks.amazonaws.com/role-arn-"
+    )
+
+
 def test_the_role_that_somebody_else_set_is_refused_with_the_command_that_removes_it() -> None:
     reason = refusal(account({"role": "eksctl"}, role=TWO), WANTED, ME)
 

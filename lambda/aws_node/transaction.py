@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import http
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_node.account_marks import (
@@ -36,7 +37,6 @@ from aws_node.pods import (
     carries,
     credential_fault,
     is_of_template,
-    listed,
     nodes_of,
     pods_not_ready,
     pods_without_role,
@@ -44,7 +44,7 @@ from aws_node.pods import (
 )
 from aws_node.rebinding import Attachment
 from aws_node.webhook import NotYetSeen, await_webhook
-from custom_resource import Failure, OutOfTime, log
+from custom_resource import Failure, OutOfTime, listed, log
 from kubernetes_api.connection import ApiError, Conflict
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.owner import Owner, owner_of
@@ -73,6 +73,8 @@ IAM_SETTLE_SECONDS = 10.0
 # How long the pods that follow a role that was taken off are waited for.
 _SETTLE_SECONDS = 60.0
 _POLL_SECONDS = 2.0
+# A pod takes a line.
+_few = partial(listed, most=5)
 # An account that changes under our hands this often is fought over.
 _READINGS = 5
 
@@ -388,7 +390,7 @@ class Transaction:
             stuck = pods_not_ready(self._pods(daemon_set))
             if not stuck:
                 raise
-            raise Failure(f"{failure}; {listed(stuck)}") from failure
+            raise Failure(f"{failure}; {_few(stuck)}") from failure
 
     def _verify(self, wanted: Rebinding) -> None:
         account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
@@ -403,7 +405,7 @@ class Transaction:
         faults = pods_without_role(pods, wanted.role_arn)
         if faults:
             raise Failure(
-                f"every pod of aws-node must run as {wanted.role_arn}, got {listed(faults)}; see "
+                f"every pod of aws-node must run as {wanted.role_arn}, got {_few(faults)}; see "
                 "whether the pod template sets the variable itself, or kubectl rollout restart "
                 "daemonset/aws-node --namespace kube-system and deploy again"
             )
@@ -418,8 +420,8 @@ class Transaction:
             try:
                 deadline.sleep(_POLL_SECONDS)
             except OutOfTime as late:
-                nodes = listed(nodes_of(pods))
-                stuck = listed(pods_not_ready(self._pods(daemon_set))) or "all pods are ready"
+                nodes = _few(nodes_of(pods))
+                stuck = _few(pods_not_ready(self._pods(daemon_set))) or "all pods are ready"
                 raise Failure(
                     f"no pod may run as a role that goes away, got pods on {nodes} after "
                     f"{deadline.seconds:.0f} s ({stuck}); restart them, and delete again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 from typing import TYPE_CHECKING
 
-from custom_resource import Failure, log
+from custom_resource import Failure, listed, log
 from kubernetes_api.accounts import Accounts
 from kubernetes_api.binding import ADOPT, ROLE_ANNOTATION
 from kubernetes_api.binding_plan import Verb, decide
@@ -16,7 +16,7 @@ from service_accounts.consumers import Restarts, keys_of_unmarked
 from service_accounts.namespaces import Namespaces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from kubernetes_api.binding import Binding
     from kubernetes_api.connection import Api
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Bindings = Mapping[str, Binding]
 
 _UNDO_SECONDS = 90.0
-_TOLD = 10
 
 
 class Binder:
@@ -81,7 +80,7 @@ class Binder:
         for namespace in _namespaces_to_remove({}, previous):
             self._namespaces.remove(namespace)
         if problems:
-            raise Failure(listed(problems, "; "))
+            raise Failure(listed(problems))
 
     def _bind(self, wanted: Bindings, previous: Bindings) -> list[str]:
         # The access entry may have shrunk before us: on an update that removes the last account of
@@ -94,7 +93,7 @@ class Binder:
         }
         refusals = [step.reason for step in plan.values() if step.verb is Verb.REFUSE]
         if refusals:
-            raise Failure(listed(refusals, "; "))
+            raise Failure(listed(refusals))
         left_alone = [key for key, step in plan.items() if step.verb is Verb.LEAVE]
         bound = {key: binding for key, binding in wanted.items() if key not in left_alone}
         due = self._restarts.due(bound, previous, found)
@@ -140,15 +139,6 @@ class Binder:
             role = keys_of(account)["annotations"].get(ROLE_ANNOTATION)
             if role != restarting[key].role_arn:
                 self._restarts.withdraw(restarting[key], role)
-
-
-def listed(texts: Iterable[str], separator: str = ", ") -> str:
-    """The first few of many texts, and how many more there are."""
-    texts = list(texts)
-    told = texts[:_TOLD]
-    if len(texts) > len(told):
-        told.append(f"and {len(texts) - len(told)} more")
-    return separator.join(told)
 
 
 def _namespaces_to_remove(wanted: Bindings, previous: Bindings) -> list[str]:

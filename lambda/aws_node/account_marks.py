@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aws_node.rebinding import Attachment, Rebinding
 from kubernetes_api.owner import OWNER, Owner, owner_of
 from kubernetes_api.shared_keys import (
+    ROLE_ARN_ANNOTATION,
     SECTIONS,
     applied_keys,
     conflicts,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from kubernetes_api.shared_keys import Object
 
-ROLE = "eks.amazonaws.com/role-arn"
 JOURNAL = "irsa-stack/detached-policies"
 ACCOUNT = "kube-system/aws-node"
 # The field manager of EKS, when it runs the VPC CNI as a managed add-on with a role.
@@ -40,12 +40,12 @@ _ADDON = "eks"
 
 def role_of(account: Object) -> str | None:
     """The role that the account's next pods get."""
-    return keys_of(account)["annotations"].get(ROLE)
+    return keys_of(account)["annotations"].get(ROLE_ARN_ANNOTATION)
 
 
 def is_foreign(account: Object, role_arn: str) -> bool:
     """Whether the account has a role that is not ours to replace."""
-    return bool(conflicts(account, {"annotations": {ROLE: role_arn}}))
+    return bool(conflicts(account, {"annotations": {ROLE_ARN_ANNOTATION: role_arn}}))
 
 
 def refusal(account: Object, wanted: Rebinding, owner: Owner) -> str:
@@ -58,8 +58,12 @@ def refusal(account: Object, wanted: Rebinding, owner: Owner) -> str:
             "remove AwsNodeRebinding from one of them"
         )
     present = role_of(account)
-    managers = sorted({manager for manager, _ in managers_of(account, "annotations", ROLE)})
-    removal = f"kubectl annotate serviceaccount aws-node --namespace kube-system {ROLE}-"
+    managers = sorted(
+        {manager for manager, _ in managers_of(account, "annotations", ROLE_ARN_ANNOTATION)}
+    )
+    removal = (
+        f"kubectl annotate serviceaccount aws-node --namespace kube-system {ROLE_ARN_ANNOTATION}-"
+    )
     if _ADDON in managers:
         return (
             f"{ACCOUNT} must not get its role from EKS, got {present!r} from the managed add-on "
@@ -111,7 +115,7 @@ def binding_of(account: Object) -> tuple[Owner, Rebinding] | None:
 
 def marks_of(wanted: Rebinding, owner: Owner, journal: Iterable[Attachment]) -> dict[str, str]:
     """The annotations that make the account ours."""
-    return {ROLE: wanted.role_arn, OWNER: owner.mark, JOURNAL: journal_text(journal)}
+    return {ROLE_ARN_ANNOTATION: wanted.role_arn, OWNER: owner.mark, JOURNAL: journal_text(journal)}
 
 
 def journal_text(journal: Iterable[Attachment]) -> str:
@@ -180,10 +184,10 @@ def without_role(account: Object, bound: Rebinding) -> dict[str, Any]:
     Ours is the role that was bound, and any other that nobody but us wrote.
     """
     present = keys_of(account)["annotations"]
-    ours = is_managed_by_us(account, "annotations", ROLE)
-    as_bound = present.get(ROLE) == bound.role_arn and (ours or OWNER in present)
-    if as_bound or (ours and not has_foreign_manager(account, "annotations", ROLE)):
-        return guarded(account, {"annotations": {ROLE: None}})
+    ours = is_managed_by_us(account, "annotations", ROLE_ARN_ANNOTATION)
+    as_bound = present.get(ROLE_ARN_ANNOTATION) == bound.role_arn and (ours or OWNER in present)
+    if as_bound or (ours and not has_foreign_manager(account, "annotations", ROLE_ARN_ANNOTATION)):
+        return guarded(account, {"annotations": {ROLE_ARN_ANNOTATION: None}})
     return {}
 
 

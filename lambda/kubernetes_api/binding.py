@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# See: https://github.com/aws/amazon-eks-pod-identity-webhook
-ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 # On the account, until its consumers are restarted for its role: see `service_accounts.consumers`.
 RESTART_DUE = "irsa-stack/restart-due"
 CREATE = "CREATE"
@@ -47,4 +47,4 @@ class Binding:
     @property
     def role_arn(self) -> str:
         """The role, as the annotation names it; empty without one."""
-        return self.annotations.get(ROLE_ANNOTATION, "")
+        return self.annotations.get(ROLE_ARN_ANNOTATION, "")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Keys = Mapping[str, Mapping[str, str | None]]
 
 SECTIONS = ("labels", "annotations")
+# See: https://github.com/aws/amazon-eks-pod-identity-webhook
+ROLE_ARN_ANNOTATION = "eks.amazonaws.com/role-arn"
 
 
 def keys_of(thing: Object) -> dict[str, dict[str, str]]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from custom_resource import Failure, listed, log
 from kubernetes_api.accounts import Accounts
-from kubernetes_api.binding import ADOPT, ROLE_ANNOTATION
+from kubernetes_api.binding import ADOPT
 from kubernetes_api.binding_plan import Verb, decide
 from kubernetes_api.connection import ApiError, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
-from kubernetes_api.shared_keys import keys_of
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION, keys_of
 from service_accounts.consumers import Restarts, keys_of_unmarked
 from service_accounts.namespaces import Namespaces
 
@@ -136,7 +136,7 @@ class Binder:
             if binding.restart and binding.ownership == ADOPT
         }
         for key, account in self._accounts.found(restarting).items():
-            role = keys_of(account)["annotations"].get(ROLE_ANNOTATION)
+            role = keys_of(account)["annotations"].get(ROLE_ARN_ANNOTATION)
             if role != restarting[key].role_arn:
                 self._restarts.withdraw(restarting[key], role)
 

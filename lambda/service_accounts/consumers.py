@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
 from kubernetes_api import restart
-from kubernetes_api.binding import RESTART_DUE, ROLE_ANNOTATION
+from kubernetes_api.binding import RESTART_DUE
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.restart import await_rollouts, set_template_role, template_role
 from kubernetes_api.rollout import budget_against, rolls_by_itself
-from kubernetes_api.shared_keys import keys_of
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION, keys_of
 from service_accounts.bindings import ALL_CONSUMERS, KINDS
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _is_due(workload: Object, role: str, account: Object | None) -> bool:
     if restarted_for is not None or account is None:
         return restarted_for != role
     annotations = keys_of(account)["annotations"]
-    return annotations.get(ROLE_ANNOTATION) != role or RESTART_DUE in annotations
+    return annotations.get(ROLE_ARN_ANNOTATION) != role or RESTART_DUE in annotations
 
 
 def _named(binding: Binding, workloads: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -9,7 +9,6 @@ import pytest
 
 from aws_node.account_marks import (
     JOURNAL,
-    ROLE,
     application,
     binding_of,
     is_foreign,
@@ -22,6 +21,7 @@ from aws_node.account_marks import (
 )
 from aws_node.rebinding import Attachment, Rebinding
 from kubernetes_api.owner import OWNER, Owner
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
 
 ONE, TWO = "arn:aws:iam::111122223333:role/one", "arn:aws:iam::111122223333:role/two"
 POLICY, TWIN = "arn:aws:iam::aws:policy/CNI", "arn:aws:iam::111122223333:policy/CNI6"
@@ -32,7 +32,7 @@ WANTED = Rebinding(ONE, ("nodes",), (POLICY,))
 
 def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[str, Any]:
     """An account; `managers` says who wrote which key (`role`, `owner`, `journal`)."""
-    keys = {"role": ROLE, "owner": OWNER, "journal": JOURNAL}
+    keys = {"role": ROLE_ARN_ANNOTATION, "owner": OWNER, "journal": JOURNAL}
     given = {keys[name]: value for name, value in annotations.items()}
     writers = managers or dict.fromkeys(annotations, "irsa-stack")
     fields = [
@@ -56,7 +56,7 @@ def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[
 
 def loses_role(found: dict[str, Any]) -> bool:
     patch = without_role(found, WANTED)
-    assert not patch or patch["metadata"]["annotations"] == {ROLE: None}
+    assert not patch or patch["metadata"]["annotations"] == {ROLE_ARN_ANNOTATION: None}
     return bool(patch)
 
 
@@ -146,7 +146,7 @@ def test_without_an_account_everything_that_was_bound_counts() -> None:
 
 def test_the_account_tells_who_bound_it_and_how() -> None:
     marks = marks_of(WANTED, ME, WANTED.attachments)
-    found = account(role=marks[ROLE], owner=marks[OWNER], journal=marks[JOURNAL])
+    found = account(role=marks[ROLE_ARN_ANNOTATION], owner=marks[OWNER], journal=marks[JOURNAL])
 
     assert binding_of(found) == (ME, WANTED)
 
@@ -163,29 +163,29 @@ def test_what_is_written_is_not_written_again() -> None:
     found = account(role=ONE, owner=ME.mark, journal="{}")
 
     assert is_written(found, marks)
-    assert not is_written(found, {**marks, ROLE: TWO})
+    assert not is_written(found, {**marks, ROLE_ARN_ANNOTATION: TWO})
 
 
 def test_a_role_that_somebody_else_wrote_is_written_again_to_be_ours() -> None:
-    assert not is_written(account({"role": "kubectl"}, role=ONE), {ROLE: ONE})
+    assert not is_written(account({"role": "kubectl"}, role=ONE), {ROLE_ARN_ANNOTATION: ONE})
 
 
 def test_the_application_names_the_very_object() -> None:
-    assert application(account(), {ROLE: ONE}) == {
+    assert application(account(), {ROLE_ARN_ANNOTATION: ONE}) == {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {
             "name": "aws-node",
             "namespace": "kube-system",
             "uid": "u",
-            "annotations": {ROLE: ONE},
+            "annotations": {ROLE_ARN_ANNOTATION: ONE},
         },
     }
 
 
 def test_the_role_that_was_bound_goes_unless_the_account_changed() -> None:
     assert without_role(account(role=ONE, owner=ME.mark, journal="{}"), WANTED) == {
-        "metadata": {"resourceVersion": "7", "annotations": {ROLE: None}}
+        "metadata": {"resourceVersion": "7", "annotations": {ROLE_ARN_ANNOTATION: None}}
     }
 
 

@@ -11,14 +11,11 @@ from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What may be restarted, by the names that kubectl takes.
+# What may be restarted, and the resource that it is.
 KINDS = {
     "deployment": "deployments",
-    "deployments": "deployments",
     "statefulset": "statefulsets",
-    "statefulsets": "statefulsets",
     "daemonset": "daemonsets",
-    "daemonsets": "daemonsets",
 }
 ALL_CONSUMERS = "*"
 

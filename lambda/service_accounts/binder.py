@@ -6,21 +6,21 @@ import http
 from typing import TYPE_CHECKING
 
 from custom_resource import Failure, listed, log
-from kubernetes_api.accounts import Accounts
-from kubernetes_api.binding import ADOPT
-from kubernetes_api.binding_plan import Verb, decide
 from kubernetes_api.connection import ApiError, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION, keys_of
+from service_accounts.accounts import Accounts
+from service_accounts.binding import ADOPT
+from service_accounts.binding_plan import Verb, decide
 from service_accounts.consumers import Restarts, keys_of_unmarked
 from service_accounts.namespaces import Namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kubernetes_api.binding import Binding
     from kubernetes_api.connection import Api
     from kubernetes_api.owner import Owner
+    from service_accounts.binding import Binding
 
     Bindings = Mapping[str, Binding]
 

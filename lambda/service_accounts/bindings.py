@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure
-from kubernetes_api.binding import ADOPT, CREATE, Binding
 from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
+from service_accounts.binding import ADOPT, CREATE, Binding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

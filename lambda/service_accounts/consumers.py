@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
 from kubernetes_api import restart
-from kubernetes_api.binding import RESTART_DUE
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.restart import await_rollouts, set_template_role, template_role
 from kubernetes_api.rollout import budget_against, rolls_by_itself
 from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION, keys_of
+from service_accounts.binding import RESTART_DUE
 from service_accounts.bindings import ALL_CONSUMERS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from kubernetes_api.binding import Binding
     from kubernetes_api.connection import Api
     from kubernetes_api.shared_keys import Object
+    from service_accounts.binding import Binding
 
 _BUDGET_POLL_SECONDS = 5.0
 _KIND_NAMES = {

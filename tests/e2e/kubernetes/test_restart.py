@@ -9,8 +9,8 @@ import pytest
 
 from custom_resource import Failure
 from kubernetes_api import restart
-from kubernetes_api.binding import RESTART_DUE
 from service_accounts import consumers
+from service_accounts.binding import RESTART_DUE
 from tests.support.binder import ONE, ROLE, TWO, account, run
 from tests.support.interruption import killed_at
 

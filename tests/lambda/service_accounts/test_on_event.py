@@ -11,9 +11,9 @@ import pytest
 
 from custom_resource import Failure
 from kubernetes_api import connection
-from kubernetes_api.binding import RESTART_DUE
 from kubernetes_api.restart import TEMPLATE_ROLE
 from service_accounts import on_event
+from service_accounts.binding import RESTART_DUE
 from tests.support.api_server import ApiServer, Reply, refusal
 from tests.support.binder import LOGICAL_ID, ONE, ROLE, TWO, account, run
 from tests.support.cloudformation import STACK_ID, Context, ResponseUrl

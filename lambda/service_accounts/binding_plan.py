@@ -13,7 +13,6 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kubernetes_api.binding import ADOPT, CREATE, RESTART_DUE
 from kubernetes_api.connection import FIELD_MANAGER
 from kubernetes_api.owner import MANAGED_BY, OWNER, Owner, owner_of
 from kubernetes_api.shared_keys import (
@@ -37,12 +36,13 @@ from kubernetes_api.undo_journal import (
     undo_journal,
     without_undo,
 )
+from service_accounts.binding import ADOPT, CREATE, RESTART_DUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kubernetes_api.binding import Binding
     from kubernetes_api.shared_keys import Keys, Object
+    from service_accounts.binding import Binding
 
 
 class Verb(enum.Enum):

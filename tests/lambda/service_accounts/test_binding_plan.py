@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kubernetes_api.binding import ADOPT, CREATE, Binding
-from kubernetes_api.binding_plan import Verb, decide, undo
 from kubernetes_api.owner import Owner
+from service_accounts.binding import ADOPT, CREATE, Binding
+from service_accounts.binding_plan import Verb, decide, undo
 
 ME = Owner("stack", "Batch0")
 SIBLING, STRANGER = "stack#Batch1", "other#Batch0"

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Answer, Failure, Request, answer, listed, log
+from kubernetes_api.cluster import Cluster
 from kubernetes_api.cluster_existence import is_gone
-from kubernetes_api.connection import Api, Cluster, Unreachable
+from kubernetes_api.connection import Api, Unreachable
 from kubernetes_api.owner import Owner
 from service_accounts.binder import Binder
 from service_accounts.bindings import bindings_of, tolerated_bindings_of

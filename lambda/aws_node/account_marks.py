@@ -25,7 +25,7 @@ from kubernetes_api.shared_keys import (
     keys_of,
     managers_of,
 )
-from kubernetes_api.undo_journal import UNDO, read_undo_journal, undo_journal
+from kubernetes_api.undo_journal import UNDO, read_undo_journal, taken_from, undo_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -150,8 +150,20 @@ def before_take_over(account: Object) -> dict[str, Any]:
 
 
 def is_of_rebinding(account: Object) -> bool:
-    """Whether the resource that holds the account keeps a journal for node roles, as we do."""
-    return JOURNAL in keys_of(account)["annotations"]
+    """Whether the resource that holds the account keeps a journal for node roles, as we do.
+
+    If it took the account over, it replaced the journal of the resource before; where that one's
+    still stands, the new resource does not know of it.
+    """
+    replaced = read_undo_journal(account).get("annotations") or {}
+    present = JOURNAL in keys_of(account)["annotations"]
+    return present and (not taken_from(account) or JOURNAL in replaced)
+
+
+def journal_of_former(account: Object, bound: Rebinding | None) -> frozenset[Attachment]:
+    """What node roles are to get back by the resource from which the account was taken over."""
+    former = before_take_over(account)
+    return journal_of(former if JOURNAL in keys_of(former)["annotations"] else account, bound)
 
 
 def is_written(account: Object, wanted: Mapping[str, str]) -> bool:
@@ -189,6 +201,15 @@ def without_role(account: Object, bound: Rebinding) -> dict[str, Any]:
     if as_bound or (ours and not has_foreign_manager(account, "annotations", ROLE_ARN_ANNOTATION)):
         return guarded(account, {"annotations": {ROLE_ARN_ANNOTATION: None}})
     return {}
+
+
+def without_former(account: Object, former: Owner) -> dict[str, Any]:
+    """The merge patch by which a resource lets go for good; empty when it is not awaited back."""
+    if taken_from(account) != former.mark:
+        return {}
+    stale = [UNDO] if is_of_rebinding(account) else [UNDO, JOURNAL]
+    present = keys_of(account)["annotations"]
+    return guarded(account, {"annotations": {key: None for key in stale if key in present}})
 
 
 def without_marks(account: Object) -> dict[str, Any]:

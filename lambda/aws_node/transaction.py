@@ -24,11 +24,13 @@ from aws_node.account_marks import (
     is_of_rebinding,
     is_written,
     journal_of,
+    journal_of_former,
     journal_text,
     marks_of,
     refusal,
     role_of,
     with_undo,
+    without_former,
     without_marks,
     without_role,
 )
@@ -51,7 +53,7 @@ from kubernetes_api.owner import Owner, owner_of
 from kubernetes_api.restart import TEMPLATE_ROLE, await_rollouts, template_role
 from kubernetes_api.rollout import rolls_by_itself
 from kubernetes_api.shared_keys import keys_of, patched_keys
-from kubernetes_api.undo_journal import taken_from, without_undo
+from kubernetes_api.undo_journal import taken_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -114,8 +116,10 @@ class Transaction:
         journal = journal_of(account, previous)
         kept = (journal | attached) & wanted.attachments
         if self._is_left_alone(account, daemon_set, wanted, previous):
-            self._attach(journal - wanted.attachments)
-            detached = journal & wanted.attachments
+            # The journal of another stack is not ours to follow.
+            ours = journal_of(None if self._owner.yields(account) else account, previous)
+            self._attach(ours - wanted.attachments)
+            detached = ours & wanted.attachments
             return self._outcome(daemon_set, str(role_of(account)), detached)
         with _step("check whose role aws-node has"):
             due = wanted.role_arn != role_of(account) or wanted.role_arn != template_role(
@@ -211,9 +215,11 @@ class Transaction:
         is_former = taken_from(account) == self._owner.mark
         if not is_of_rebinding(account):
             # It knows nothing of node roles, and their policies must not go with our role.
-            ours = before_take_over(account) if is_former else None
+            known = bound if surely_bound else None
             with _step("give policies back to node roles"):
-                self._attach(journal_of(ours, bound if surely_bound else None))
+                self._attach(
+                    journal_of_former(account, known) if is_former else journal_of(None, known)
+                )
             if daemon_set and self._pods_of_roles(daemon_set, {bound.role_arn}):
                 self._release_pods(account, daemon_set, bound)
         elif daemon_set and not surely_bound and (other := binding_of(account)):
@@ -221,10 +227,7 @@ class Transaction:
             Transaction(self._api, other[0]).bind(other[1], bound)
         if is_former:
             with _step("let go of the service account"):
-                self._patched(account, self._without_undo)
-
-    def _without_undo(self, account: dict[str, Any]) -> dict[str, Any]:
-        return without_undo(account) if taken_from(account) == self._owner.mark else {}
+                self._patched(account, lambda found: without_former(found, self._owner))
 
     def _hand_back(self, owner: Owner, former: Rebinding, bound: Rebinding) -> None:
         # As ourselves until all is as it was: what is killed on the way, the next Delete ends.

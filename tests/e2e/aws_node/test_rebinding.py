@@ -335,6 +335,18 @@ def test_the_policies_come_back_when_the_binder_has_taken_over(aws_node: AwsNode
     assert aws_node.state() == before
 
 
+def test_the_policies_come_back_when_the_binder_takes_over_a_second_time(aws_node: AwsNode) -> None:
+    before = aws_node.state()
+    aws_node.deploy("Create")
+    for event in ("Create", "Delete", "Create"):
+        run(aws_node.cluster.connection, event, ADOPTED)
+
+    aws_node.deploy("Delete")
+
+    assert set(aws_node.annotations) == {ROLE, OWNER}
+    assert aws_node.state()["node roles"] == before["node roles"]
+
+
 def test_a_take_over_by_the_binder_that_is_rolled_back_leaves_all_as_it_was(
     aws_node: AwsNode,
 ) -> None:

@@ -499,6 +499,16 @@ def test_an_account_that_was_made_anew_fails_no_rollback_of_a_change_that_it_ref
     assert made_anew.asked == []
 
 
+def test_the_journal_of_another_stack_is_not_followed(api: Api, made_anew: SmallAwsNode) -> None:
+    made_anew.iam.roles["theirs"] = []
+    marks = {OWNER: "another#AwsNode", JOURNAL: f'{{"theirs":["{CNI_POLICY}"]}}'}
+    made_anew.server.edit(ACCOUNT, {"metadata": {"annotations": marks}}, "irsa-stack")
+
+    bind(api, wanted(), wanted())
+
+    assert made_anew.asked == []
+
+
 def test_an_account_that_was_made_anew_is_refused_to_a_new_resource(
     api: Api, made_anew: SmallAwsNode
 ) -> None:
@@ -735,6 +745,20 @@ def test_the_policies_come_back_when_the_binder_has_taken_over(
 
     assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
     assert policies(bound) == WITH_POLICY
+
+
+def test_the_policies_come_back_when_the_binder_takes_over_a_second_time(
+    api: Api, aws_node: SmallAwsNode
+) -> None:
+    aws_node.iam.roles["spot"].clear()
+    bind(api)
+    for event in ("Create", "Delete", "Create"):
+        run(aws_node.cluster.connection, event, ADOPTED)
+
+    release(api)
+
+    assert set(aws_node.annotations) == {ROLE, OWNER}
+    assert policies(aws_node) == {"nodes": [WORKER_POLICY, CNI_POLICY], "spot": []}
 
 
 def test_what_the_binder_took_over_for_good_is_not_given_back(

@@ -10,18 +10,23 @@ import pytest
 from aws_node.account_marks import (
     JOURNAL,
     application,
+    before_take_over,
     binding_of,
     is_foreign,
+    is_of_rebinding,
     is_written,
     journal_of,
     marks_of,
     refusal,
+    with_undo,
+    without_former,
     without_marks,
     without_role,
 )
 from aws_node.rebinding import Attachment, Rebinding
 from kubernetes_api.owner import OWNER, Owner
 from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
+from kubernetes_api.undo_journal import UNDO
 
 ONE, TWO = "arn:aws:iam::111122223333:role/one", "arn:aws:iam::111122223333:role/two"
 POLICY, TWIN = "arn:aws:iam::aws:policy/CNI", "arn:aws:iam::111122223333:policy/CNI6"
@@ -32,7 +37,7 @@ WANTED = Rebinding(ONE, ("nodes",), (POLICY,))
 
 def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[str, Any]:
     """An account; `managers` says who wrote which key (`role`, `owner`, `journal`)."""
-    keys = {"role": ROLE_ARN_ANNOTATION, "owner": OWNER, "journal": JOURNAL}
+    keys = {"role": ROLE_ARN_ANNOTATION, "owner": OWNER, "journal": JOURNAL, "undo": UNDO}
     given = {keys[name]: value for name, value in annotations.items()}
     writers = managers or dict.fromkeys(annotations, "irsa-stack")
     fields = [
@@ -156,6 +161,48 @@ def test_the_account_tells_who_bound_it_and_how() -> None:
 )
 def test_an_account_without_owner_or_role_is_bound_by_nobody(marks: dict[str, str]) -> None:
     assert binding_of(account(**marks)) is None
+
+
+def taken(by_rebinding: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - of two kinds
+    """The account that another resource of our stack took over from us."""
+    marks = marks_of(WANTED, ME, WANTED.attachments)
+    ours = account(role=marks[ROLE_ARN_ANNOTATION], owner=marks[OWNER], journal=marks[JOURNAL])
+    other = Owner(STACK, "Renamed")
+    theirs = with_undo(ours, marks_of(Rebinding(TWO), other, ()), other)
+    journal = {"journal": theirs[JOURNAL]} if by_rebinding else {}
+    return account(role=TWO, owner=other.mark, undo=theirs[UNDO], **journal)
+
+
+def test_a_take_over_keeps_all_that_it_replaces() -> None:
+    former = before_take_over(taken())
+
+    assert binding_of(former) == (ME, WANTED)
+    assert former["metadata"]["labels"] == {}
+
+
+def test_what_was_replaced_is_kept_until_it_is_let_go() -> None:
+    found = taken()
+    kept = with_undo(found, {OWNER: "x"}, Owner(STACK, "Renamed"))
+
+    assert kept == {OWNER: "x", UNDO: found["metadata"]["annotations"][UNDO]}
+
+
+def test_an_account_that_was_not_taken_over_has_nothing_before() -> None:
+    assert binding_of(before_take_over(account(role=ONE, owner=ME.mark))) is None
+    assert with_undo(account(owner=ME.mark), {OWNER: "x"}, ME) == {OWNER: "x"}
+
+
+def test_a_rebinding_is_known_by_a_journal_of_its_own() -> None:
+    assert is_of_rebinding(taken())
+    assert not is_of_rebinding(taken(by_rebinding=False))
+    assert is_of_rebinding(account(role=ONE, owner=ME.mark, journal="{}"))
+
+
+def test_lets_go_only_of_what_is_awaited_back() -> None:
+    assert without_former(taken(), ME) == {
+        "metadata": {"resourceVersion": "7", "annotations": {UNDO: None}}
+    }
+    assert without_former(taken(), Owner(STACK, "Another")) == {}
 
 
 def test_what_is_written_is_not_written_again() -> None:

@@ -10,9 +10,9 @@ _ENDPOINT = re.compile(r"https://[^\s/?#@]+")
 
 def endpoint_faults(endpoint: object) -> Iterator[str]:
     """Say what makes *endpoint* no URL of an API server."""
-    if not isinstance(endpoint, str) or not (
-        _ENDPOINT.fullmatch(endpoint) or (endpoint and is_deploy_time(endpoint))
-    ):
+    if isinstance(endpoint, str) and endpoint and is_deploy_time(endpoint):
+        return
+    if not isinstance(endpoint, str) or not _ENDPOINT.fullmatch(endpoint):
         yield (
             "endpoint must be such as 'https://ID.gr7.eu-west-1.eks.amazonaws.com', got"
             f" {endpoint!r}; copy it from `aws eks describe-cluster`"

@@ -6,7 +6,10 @@ from typing import Any
 
 from aws_cdk import aws_ec2 as ec2
 
-from irsa_stack.cluster_attributes import certificate_authority_faults, endpoint_faults
+from irsa_stack.cluster_attributes import (
+    certificate_authority_faults,
+    endpoint_faults,
+)
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import FunctionNetwork
 from irsa_stack.naming import cluster_name_faults

@@ -25,7 +25,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 # The whole response must stay under this.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
@@ -120,6 +120,15 @@ def log(message: str, *, level: str = "INFO", **facts: object) -> None:
     line = json.dumps({"level": level, "message": message, **facts}, default=str)
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def listed(texts: Iterable[str], separator: str = "; ", *, most: int = 10) -> str:
+    """The first few of many texts, and how many more there are: a reason has no room for all."""
+    texts = list(texts)
+    told = texts[:most]
+    if len(texts) > len(told):
+        told.append(f"and {len(texts) - len(told)} more")
+    return separator.join(told)
 
 
 def answer(

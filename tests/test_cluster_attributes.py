@@ -1,9 +1,6 @@
 import pytest
 
-from irsa_stack.cluster_attributes import (
-    certificate_authority_faults,
-    endpoint_faults,
-)
+from irsa_stack.cluster_attributes import certificate_authority_faults, endpoint_faults
 
 DEPLOY_TIME = "${Token[TOKEN.1]}"
 

@@ -98,7 +98,7 @@ def test_the_handler_that_the_template_names_exists(function):
 
 
 def test_the_binder_reads_the_cluster():
-    from kubernetes_api.connection import Cluster
+    from kubernetes_api.cluster import Cluster
 
     cluster = Cluster.from_properties(sent("Custom::ServiceAccounts"))
     assert (cluster.name, cluster.endpoint) == (

@@ -14,8 +14,9 @@ from aws_node.node_roles import NodeRoles
 from aws_node.rebinding import Rebinding
 from aws_node.transaction import Outcome, Transaction
 from custom_resource import Answer, Failure, Request, answer, log
+from kubernetes_api.cluster import Cluster
 from kubernetes_api.cluster_existence import is_gone
-from kubernetes_api.connection import Api, Cluster, Unreachable
+from kubernetes_api.connection import Api, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.owner import Owner
 

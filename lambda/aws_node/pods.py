@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 ROLE_VARIABLE = "AWS_ROLE_ARN"
 TOKEN_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - a variable's name
-_TOLD_PODS = 5
+_ASSOCIATION_VARIABLE = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 
 
 def running_pods(daemon_set: Object, pods: Iterable[Object]) -> list[Object]:
@@ -47,6 +47,12 @@ def credential_fault(spec: Object, role_arn: str | None) -> str:
     return ""
 
 
+def has_pod_identity(spec: Object) -> bool:
+    """Whether EKS Pod Identity gives a container its role, in place of its service account."""
+    names = [{v["name"] for v in container.get("env") or ()} for container in spec["containers"]]
+    return any(_ASSOCIATION_VARIABLE in n and ROLE_VARIABLE not in n for n in names)
+
+
 def carries(pod: Object, role_arn: str) -> bool:
     """Whether a container of the pod runs as the role."""
     return any(
@@ -73,14 +79,6 @@ def pods_without_role(pods: Iterable[Object], role_arn: str) -> list[str]:
 def pods_not_ready(pods: Iterable[Object]) -> list[str]:
     """The pods that are not ready, each with its node and the reason."""
     return [f"{_told(pod)}: {reason}" for pod in pods if (reason := _hindrance(pod))]
-
-
-def listed(faults: list[str]) -> str:
-    """Faults as one text, however many pods there are."""
-    told = faults[:_TOLD_PODS]
-    if len(faults) > len(told):
-        told.append(f"and {len(faults) - len(told)} more")
-    return "; ".join(told)
 
 
 def _told(pod: Object) -> str:

@@ -11,18 +11,26 @@ import contextlib
 import datetime as dt
 import http
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_node.account_marks import (
     ACCOUNT,
+    JOURNAL,
     application,
+    before_take_over,
     binding_of,
     is_foreign,
+    is_of_rebinding,
     is_written,
     journal_of,
+    journal_of_former,
+    journal_text,
     marks_of,
     refusal,
     role_of,
+    with_undo,
+    without_former,
     without_marks,
     without_role,
 )
@@ -31,7 +39,6 @@ from aws_node.pods import (
     carries,
     credential_fault,
     is_of_template,
-    listed,
     nodes_of,
     pods_not_ready,
     pods_without_role,
@@ -39,12 +46,14 @@ from aws_node.pods import (
 )
 from aws_node.rebinding import Attachment
 from aws_node.webhook import NotYetSeen, await_webhook
-from custom_resource import Failure, OutOfTime, log
+from custom_resource import Failure, OutOfTime, listed, log
 from kubernetes_api.connection import ApiError, Conflict
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.owner import Owner, owner_of
 from kubernetes_api.restart import TEMPLATE_ROLE, await_rollouts, template_role
 from kubernetes_api.rollout import rolls_by_itself
+from kubernetes_api.shared_keys import keys_of, patched_keys
+from kubernetes_api.undo_journal import taken_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -66,6 +75,8 @@ IAM_SETTLE_SECONDS = 10.0
 # How long the pods that follow a role that was taken off are waited for.
 _SETTLE_SECONDS = 60.0
 _POLL_SECONDS = 2.0
+# A pod takes a line.
+_few = partial(listed, most=5)
 # An account that changes under our hands this often is fought over.
 _READINGS = 5
 
@@ -86,7 +97,6 @@ class Transaction:
         self._api = api
         self._owner = owner
         self._node_roles = NodeRoles(lambda: api.deadline)
-        self._taken_from: tuple[Owner, Rebinding] | None = None
         self.writes = 0
 
     def bind(self, wanted: Rebinding, previous: Rebinding | None) -> Outcome:
@@ -101,15 +111,16 @@ class Transaction:
         """
         with _step("find aws-node"):
             account, daemon_set = self._awaited_objects()
-        if self._owner.yields(account):
-            self._taken_from = binding_of(account)
         with _step("read the policies of the node roles"):
             attached = self._attached(wanted, previous)
         journal = journal_of(account, previous)
         kept = (journal | attached) & wanted.attachments
-        if self._is_left_alone(account, daemon_set, wanted):
-            self._attach(journal - kept)
-            return self._outcome(daemon_set, str(role_of(account)), kept)
+        if self._is_left_alone(account, daemon_set, wanted, previous):
+            # The journal of another stack is not ours to follow.
+            ours = journal_of(None if self._owner.yields(account) else account, previous)
+            self._attach(ours - wanted.attachments)
+            detached = ours & wanted.attachments
+            return self._outcome(daemon_set, str(role_of(account)), detached)
         with _step("check whose role aws-node has"):
             due = wanted.role_arn != role_of(account) or wanted.role_arn != template_role(
                 daemon_set
@@ -119,7 +130,8 @@ class Transaction:
             # A pod that gets no role while roles change must still have a network.
             self._attach(journal if due else journal - kept)
         with _step("annotate the service account"):
-            self._annotate(account, marks_of(wanted, self._owner, kept))
+            marks = marks_of(wanted, self._owner, kept)
+            self._annotate(account, with_undo(account, marks, self._owner))
         if due:
             with _step("see the new role in a dry run"):
                 await_webhook(self._api, daemon_set, wanted.role_arn)
@@ -148,17 +160,16 @@ class Transaction:
         Raises:
             Failure: A step of that fails.
         """
-        if self._taken_from:
-            # The resource that we took over from is told nothing of it, and so stays bound.
-            owner, bound = self._taken_from
-            Transaction(self._api, owner).bind(bound, failed)
-        elif previous:
+        if previous:
             self.bind(previous, failed)
         else:
             self.release(failed, surely_bound=False)
 
     def release(self, bound: Rebinding, *, surely_bound: bool) -> None:
         """Give the policies back, and only then take the role off `aws-node`.
+
+        What was taken from another resource that has not let go of it yet is bound as before: only
+        we are told when that take-over is rolled back.
 
         Args:
             bound: What was asked for.
@@ -170,8 +181,14 @@ class Transaction:
         with _step("find aws-node"):
             account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
         if account and self._owner.yields(account):
-            log("left alone", level="WARNING", because=f"bound by {owner_of(account)}")
+            self._let_go(account, daemon_set, bound, surely_bound=surely_bound)
             return
+        former = binding_of(before_take_over(account)) if account else None
+        if account and daemon_set and former and self._owner.holds(account):
+            owner, rebinding = former
+            if not is_foreign(account, rebinding.role_arn):
+                self._hand_back(owner, rebinding, bound)
+                return
         with _step("give policies back to node roles"):
             self._attach(journal_of(account, bound if surely_bound else None))
         with _step("take the role off the service account"):
@@ -182,6 +199,47 @@ class Transaction:
             log("aws-node is gone", level="WARNING")
         with _step("take the journal off the service account"):
             self._patched(account, without_marks)
+
+    def _let_go(
+        self,
+        account: dict[str, Any],
+        daemon_set: dict[str, Any] | None,
+        bound: Rebinding,
+        *,
+        surely_bound: bool,
+    ) -> None:
+        """Leave an account to another resource, and end what is ours to end of it."""
+        log("left alone", level="WARNING", because=f"bound by {owner_of(account)}")
+        if not self._owner.shares(account):
+            return
+        is_former = taken_from(account) == self._owner.mark
+        if not is_of_rebinding(account):
+            # It knows nothing of node roles, and their policies must not go with our role.
+            known = bound if surely_bound else None
+            with _step("give policies back to node roles"):
+                self._attach(
+                    journal_of_former(account, known) if is_former else journal_of(None, known)
+                )
+            if daemon_set and self._pods_of_roles(daemon_set, {bound.role_arn}):
+                self._release_pods(account, daemon_set, bound)
+        elif daemon_set and not surely_bound and (other := binding_of(account)):
+            # A take-over that was killed before it annotated had given policies back already.
+            Transaction(self._api, other[0]).bind(other[1], bound)
+        if is_former:
+            with _step("let go of the service account"):
+                self._patched(account, lambda found: without_former(found, self._owner))
+
+    def _hand_back(self, owner: Owner, former: Rebinding, bound: Rebinding) -> None:
+        # As ourselves until all is as it was: what is killed on the way, the next Delete ends.
+        self.bind(former, bound)
+        with _step(f"hand aws-node back to {owner.logical_id}"):
+            account = self._api.get(_ACCOUNT)
+            if account and self._owner.holds(account):
+                keys = keys_of(before_take_over(account))
+                if JOURNAL in keys["annotations"]:  # as it is now: a node role may be gone
+                    keys["annotations"][JOURNAL] = journal_text(journal_of(account, former))
+                self._apply(account, keys["annotations"], keys["labels"])
+                log("handed back", account=ACCOUNT, to=owner.mark)
 
     def _release_pods(
         self, account: dict[str, Any], daemon_set: dict[str, Any], bound: Rebinding
@@ -227,20 +285,24 @@ class Transaction:
         return frozenset(found & wanted.attachments)
 
     def _is_left_alone(
-        self, account: dict[str, Any], daemon_set: dict[str, Any], wanted: Rebinding
+        self,
+        account: dict[str, Any],
+        daemon_set: dict[str, Any],
+        wanted: Rebinding,
+        previous: Rebinding | None,
     ) -> bool:
-        """Whether somebody changed the role of an account since we bound it as is wanted still.
+        """Whether the account is no longer ours to bind, though the event does not change its role.
 
-        That is told and no failure: it would fail the rollback of an unrelated change as well.
+        That is told and no failure: it would fail the rollback of an unrelated change as well. The
+        role does not change either where the DaemonSet was last restarted for it: the change that
+        is rolled back was refused.
         """
-        changed = (
-            self._owner.holds(account)
-            and template_role(daemon_set) == wanted.role_arn
-            and is_foreign(account, wanted.role_arn)
-        )
-        if changed:
-            log("left alone", level="WARNING", account=ACCOUNT, role=role_of(account))
-        return changed
+        reason = refusal(account, wanted, self._owner)
+        before = {previous.role_arn, template_role(daemon_set)} if previous else set()
+        if not reason or wanted.role_arn not in before:
+            return False
+        log("left alone", level="WARNING", account=ACCOUNT, because=reason)
+        return True
 
     def _check(
         self, account: dict[str, Any], daemon_set: dict[str, Any], wanted: Rebinding, *, due: bool
@@ -258,9 +320,22 @@ class Transaction:
     def _annotate(self, account: dict[str, Any], wanted: dict[str, str]) -> None:
         if is_written(account, wanted):
             return
-        self._api.apply(_ACCOUNT, application(account, wanted))
-        self.writes += 1
+        self._apply(account, wanted)
         log("annotated", account=ACCOUNT, **wanted)
+
+    def _apply(
+        self,
+        account: dict[str, Any],
+        annotations: dict[str, str],
+        labels: dict[str, str] | None = None,
+    ) -> None:
+        body = application(account, annotations, labels)
+        # What the binder of our stack wrote with a patch is ours, by another verb.
+        ours = {("annotations", key) for key in annotations} & patched_keys(account)
+        if ours:
+            body["metadata"]["resourceVersion"] = account["metadata"]["resourceVersion"]
+        self._api.apply(_ACCOUNT, body, force=bool(ours))
+        self.writes += 1
 
     def _patched(
         self, account: dict[str, Any] | None, patch_of: Callable[[Any], dict[str, Any]]
@@ -318,7 +393,7 @@ class Transaction:
             stuck = pods_not_ready(self._pods(daemon_set))
             if not stuck:
                 raise
-            raise Failure(f"{failure}; {listed(stuck)}") from failure
+            raise Failure(f"{failure}; {_few(stuck)}") from failure
 
     def _verify(self, wanted: Rebinding) -> None:
         account, daemon_set = self._api.get(_ACCOUNT), self._api.get(_DAEMON_SET)
@@ -333,7 +408,7 @@ class Transaction:
         faults = pods_without_role(pods, wanted.role_arn)
         if faults:
             raise Failure(
-                f"every pod of aws-node must run as {wanted.role_arn}, got {listed(faults)}; see "
+                f"every pod of aws-node must run as {wanted.role_arn}, got {_few(faults)}; see "
                 "whether the pod template sets the variable itself, or kubectl rollout restart "
                 "daemonset/aws-node --namespace kube-system and deploy again"
             )
@@ -348,8 +423,8 @@ class Transaction:
             try:
                 deadline.sleep(_POLL_SECONDS)
             except OutOfTime as late:
-                nodes = listed(nodes_of(pods))
-                stuck = listed(pods_not_ready(self._pods(daemon_set))) or "all pods are ready"
+                nodes = _few(nodes_of(pods))
+                stuck = _few(pods_not_ready(self._pods(daemon_set))) or "all pods are ready"
                 raise Failure(
                     f"no pod may run as a role that goes away, got pods on {nodes} after "
                     f"{deadline.seconds:.0f} s ({stuck}); restart them, and delete again"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_node.pods import credential_fault
+from aws_node.pods import credential_fault, has_pod_identity
 from custom_resource import Failure, OutOfTime, log
 from kubernetes_api import restart
 from kubernetes_api.connection import ApiError
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 60.0
 _POLL_SECONDS = 0.5
+_WEBHOOK_FIX = (
+    "see whether the pod identity webhook runs (kubectl get mutatingwebhookconfiguration "
+    "pod-identity-webhook) and whether the pod template sets the variable itself"
+)
+# https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+_ASSOCIATION_FIX = (
+    "an EKS Pod Identity association gives its pods another role, and comes before the annotation; "
+    "delete it: aws eks list-pod-identity-associations --cluster-name NAME --namespace kube-system "
+    "--service-account aws-node, then aws eks delete-pod-identity-association --cluster-name NAME "
+    "--association-id ID"
+)
 _PODS = "/api/v1/namespaces/kube-system/pods"
 
 
@@ -39,18 +50,15 @@ def await_webhook(api: Api, daemon_set: dict[str, Any], role_arn: str | None) ->
         try:
             deadline.sleep(_POLL_SECONDS)
         except OutOfTime as late:
-            raise NotYetSeen(
-                f"a new pod of aws-node must run as {role_arn or 'no role of its own'}, got: "
-                f"{fault}; see whether the pod identity webhook runs (kubectl get "
-                "mutatingwebhookconfiguration pod-identity-webhook) and whether the pod template "
-                "sets the variable itself"
-            ) from late
+            role = role_arn or "no role of its own"
+            raise NotYetSeen(f"a new pod of aws-node must run as {role}, got: {fault}") from late
     # A control plane has several API servers, each with a webhook of its own; one has answered.
     # That comes on top of the answer's time: an answer in its last moment is an answer.
     api.deadline.sleep(restart.WEBHOOK_WATCH_SECONDS)
 
 
 def _fault(api: Api, daemon_set: dict[str, Any], role_arn: str | None) -> str:
+    """How a new pod would differ, and what to do; empty when it would not."""
     template = daemon_set["spec"]["template"]
     body = {
         "apiVersion": "v1",
@@ -64,4 +72,8 @@ def _fault(api: Api, daemon_set: dict[str, Any], role_arn: str | None) -> str:
         # Another admission webhook may refuse dry runs: the real pods will tell.
         log("no dry run", level="WARNING", because=str(error))
         return ""
-    return credential_fault(pod["spec"], role_arn)
+    fault = credential_fault(pod["spec"], role_arn)
+    if not fault:
+        return ""
+    fix = _ASSOCIATION_FIX if has_pod_identity(pod["spec"]) else _WEBHOOK_FIX
+    return f"{fault}; {fix}"

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from custom_resource import log
 
 if TYPE_CHECKING:
-    from kubernetes_api.connection import Cluster
+    from kubernetes_api.cluster import Cluster
 
 # Short: in a VPC without a way to the EKS API the question is never answered.
 _QUICK = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3})

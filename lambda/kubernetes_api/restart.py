@@ -8,7 +8,7 @@ from custom_resource import Failure, log
 from kubernetes_api.rollout import rollout_of, rolls_by_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from custom_resource import Deadline
     from kubernetes_api.connection import Api
@@ -22,7 +22,7 @@ WEBHOOK_WATCH_SECONDS = 2.0
 _POLL_SECONDS = 2.0
 
 
-def template_role(workload: dict[str, Any]) -> str | None:
+def template_role(workload: Mapping[str, Any]) -> str | None:
     """The role that the workload's pods were last restarted for."""
     metadata = workload["spec"]["template"].get("metadata") or {}
     role: str | None = (metadata.get("annotations") or {}).get(TEMPLATE_ROLE)
@@ -54,7 +54,10 @@ def await_rollouts(api: Api, paths: Iterable[str], deadline: Deadline) -> None:
                 log("rollout", workload=path, progress=rollout.progress)
                 pending[path] = rollout.progress
             if rollout.failure:
-                raise Failure(f"the rollout of {path} must end, got {rollout.failure!r}")
+                raise Failure(
+                    f"the rollout of {path} must end, got {rollout.failure!r}; see why its pods do "
+                    "not become ready, and deploy again"
+                )
             if rollout.done or rolls_by_itself(workload):
                 del pending[path]
         if not pending:
@@ -65,5 +68,5 @@ def await_rollouts(api: Api, paths: Iterable[str], deadline: Deadline) -> None:
             stuck = ", ".join(f"{path} ({progress})" for path, progress in pending.items())
             raise Failure(
                 f"the rollout must end within {deadline.seconds:.0f} s, got {stuck}; see why its "
-                "pods do not become ready, or allow more in RolloutTimeoutSeconds"
+                "pods do not become ready, or raise rollout_timeout"
             ) from late

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Keys = Mapping[str, Mapping[str, str | None]]
 
 SECTIONS = ("labels", "annotations")
+# See: https://github.com/aws/amazon-eks-pod-identity-webhook
+ROLE_ARN_ANNOTATION = "eks.amazonaws.com/role-arn"
 
 
 def keys_of(thing: Object) -> dict[str, dict[str, str]]:
@@ -48,10 +50,19 @@ def is_managed_by_us(thing: Object, section: str, key: str) -> bool:
 
 def applied_keys(thing: Object) -> set[tuple[str, str]]:
     """The labels and annotations that our server-side apply owns, as pairs of section and key."""
+    return _own_keys(thing, "Apply")
+
+
+def patched_keys(thing: Object) -> set[tuple[str, str]]:
+    """Those that a patch of ours owns: in Kubernetes' eyes another manager than our apply."""
+    return _own_keys(thing, "Update")
+
+
+def _own_keys(thing: Object, operation: str) -> set[tuple[str, str]]:
     return {
         (section, field.removeprefix("f:"))
         for entry in thing["metadata"].get("managedFields") or ()
-        if (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, "Apply")
+        if (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, operation)
         for section in SECTIONS
         for field in entry.get("fieldsV1", {}).get("f:metadata", {}).get(f"f:{section}", {})
         if field != "."

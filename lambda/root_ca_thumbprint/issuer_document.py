@@ -50,7 +50,9 @@ class Issuer:
             Failure: IAM would not take it; all faults are listed.
         """
         if not isinstance(url, str) or not url.startswith("https://"):
-            raise Failure(f"the issuer URL must start with https://, got {url!r}")
+            raise Failure(
+                f"the issuer URL must start with https://, got {url!r}; copy it from the cluster"
+            )
         authority, slash, rest = url.removeprefix("https://").partition("/")
         faults = []
         if len(url) > MAX_ISSUER_URL:

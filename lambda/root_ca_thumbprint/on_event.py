@@ -61,18 +61,18 @@ def _text(properties: Mapping[str, Any], name: str) -> str | None:
     value = properties.get(name)
     if value is None or isinstance(value, str):
         return value
-    raise Failure(f"{name} must be text, got {type(value).__name__}")
+    raise Failure(f"{name} must be text, got {type(value).__name__}; give one PEM text")
 
 
 def _is_true(properties: Mapping[str, Any], name: str) -> bool:
     value = properties.get(name, "false")
     if value not in {"true", "false"}:
-        raise Failure(f"{name} must be 'true' or 'false', got {value!r}")
+        raise Failure(f"{name} must be 'true' or 'false', got {value!r}; correct it")
     return bool(value == "true")
 
 
 def _list(properties: Mapping[str, Any], name: str) -> list[object]:
     value = properties.get(name, [])
     if not isinstance(value, list):
-        raise Failure(f"{name} must be a list, got {value!r}")
+        raise Failure(f"{name} must be a list, got {value!r}; put it in brackets")
     return value

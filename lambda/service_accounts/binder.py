@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import http
 from typing import TYPE_CHECKING
 
-from custom_resource import Failure, log
-from kubernetes_api.accounts import Accounts
-from kubernetes_api.binding import ADOPT, ROLE_ANNOTATION
-from kubernetes_api.binding_plan import Verb, decide
-from kubernetes_api.connection import Unreachable
+from custom_resource import Failure, listed, log
+from kubernetes_api.connection import ApiError, Unreachable
 from kubernetes_api.deadline_part import DeadlinePart
-from kubernetes_api.shared_keys import keys_of
-from service_accounts.consumers import Restarts
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION, keys_of
+from service_accounts.accounts import Accounts
+from service_accounts.binding import ADOPT
+from service_accounts.binding_plan import Verb, decide
+from service_accounts.consumers import Restarts, keys_of_unmarked
 from service_accounts.namespaces import Namespaces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from kubernetes_api.binding import Binding
     from kubernetes_api.connection import Api
     from kubernetes_api.owner import Owner
+    from service_accounts.binding import Binding
 
     Bindings = Mapping[str, Binding]
 
 _UNDO_SECONDS = 90.0
-_TOLD = 10
 
 
 class Binder:
@@ -80,7 +80,7 @@ class Binder:
         for namespace in _namespaces_to_remove({}, previous):
             self._namespaces.remove(namespace)
         if problems:
-            raise Failure(listed(problems, "; "))
+            raise Failure(listed(problems))
 
     def _bind(self, wanted: Bindings, previous: Bindings) -> list[str]:
         # The access entry may have shrunk before us: on an update that removes the last account of
@@ -93,23 +93,40 @@ class Binder:
         }
         refusals = [step.reason for step in plan.values() if step.verb is Verb.REFUSE]
         if refusals:
-            raise Failure(listed(refusals, "; "))
+            raise Failure(listed(refusals))
         left_alone = [key for key, step in plan.items() if step.verb is Verb.LEAVE]
         bound = {key: binding for key, binding in wanted.items() if key not in left_alone}
-        due = self._restarts.due(bound.values())
+        due = self._restarts.due(bound, previous, found)
+        marked = {key: bound[key].with_restart_due for key in keys_of_unmarked(due)}
         for namespace in dict.fromkeys(b.namespace for b in bound.values() if b.create_namespace):
             self._namespaces.make(namespace)
         for key, binding in wanted.items():
-            self._accounts.bring(key, binding, previous.get(key), found.get(key))
+            asked, before = marked.get(key, binding), previous.get(key)
+            before = asked if before == binding else before
+            self._accounts.bring(key, asked, before, found.get(key))
         self._restarts.perform(due)
+        self._unmark({key: bound[key] for key in marked})
         dropped = {key: binding for key, binding in previous.items() if key not in wanted}
         for key, binding in dropped.items():
             self._accounts.bring(key, None, binding, found.get(key))
         self._restart_released({key: dropped[key] for key in dropped if key in found})
         for namespace in _namespaces_to_remove(wanted, previous):
-            self._namespaces.remove(namespace)
+            self._remove_or_leave(namespace)
         log("bound", accounts=len(bound), left_alone=left_alone, writes=self._accounts.writes)
         return left_alone
+
+    def _unmark(self, restarted: Bindings) -> None:
+        for key, account in self._accounts.found(restarted).items():
+            self._accounts.bring(key, restarted[key], restarted[key], account)
+
+    def _remove_or_leave(self, namespace: str) -> None:
+        """Remove a namespace, unless we are no longer let near it: see `left` above."""
+        try:
+            self._namespaces.remove(namespace)
+        except ApiError as error:
+            if error.status != http.HTTPStatus.FORBIDDEN:
+                raise
+            log("namespace left behind", level="WARNING", namespace=namespace, said=str(error))
 
     def _restart_released(self, released: Bindings) -> None:
         # Pods of an account that is gone are left as they are: without it none could be made.
@@ -119,18 +136,9 @@ class Binder:
             if binding.restart and binding.ownership == ADOPT
         }
         for key, account in self._accounts.found(restarting).items():
-            role = keys_of(account)["annotations"].get(ROLE_ANNOTATION)
+            role = keys_of(account)["annotations"].get(ROLE_ARN_ANNOTATION)
             if role != restarting[key].role_arn:
                 self._restarts.withdraw(restarting[key], role)
-
-
-def listed(texts: Iterable[str], separator: str = ", ") -> str:
-    """The first few of many texts, and how many more there are."""
-    texts = list(texts)
-    told = texts[:_TOLD]
-    if len(texts) > len(told):
-        told.append(f"and {len(texts) - len(told)} more")
-    return separator.join(told)
 
 
 def _namespaces_to_remove(wanted: Bindings, previous: Bindings) -> list[str]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure
-from kubernetes_api.binding import ADOPT, CREATE, ROLE_ANNOTATION, Binding
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
+from service_accounts.binding import ADOPT, CREATE, Binding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What may be restarted, by the names that kubectl takes.
+# What may be restarted, and the resource that it is.
 KINDS = {
     "deployment": "deployments",
-    "deployments": "deployments",
     "statefulset": "statefulsets",
-    "statefulsets": "statefulsets",
     "daemonset": "daemonsets",
-    "daemonsets": "daemonsets",
 }
 ALL_CONSUMERS = "*"
 
@@ -105,7 +103,7 @@ def _whole(key: str, entry: object, properties: Mapping[str, Any]) -> object:
     namespace, _, name = key.partition("/")
     common = _map(properties.get("Manifest"))
     metadata = _map(common.get("metadata"))
-    annotations = {**_map(metadata.get("annotations")), ROLE_ANNOTATION: entry}
+    annotations = {**_map(metadata.get("annotations")), ROLE_ARN_ANNOTATION: entry}
     own = {"name": name, "namespace": namespace, "annotations": annotations}
     return {"Ownership": CREATE, "Manifest": {**common, "metadata": {**metadata, **own}}}
 

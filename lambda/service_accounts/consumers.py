@@ -1,8 +1,15 @@
-"""The workloads that use a service account: restarted when, and only when, its role changes."""
+"""The workloads that use a service account: restarted when, and only when, its role changes.
+
+The annotation `irsa-stack/role-arn` on a pod template tells for which role its pods were restarted
+last. A workload without it was deployed after its account, and got the role at once; unless the
+account did not have it then. So an account that is given a role while such workloads use it has the
+annotation `irsa-stack/restart-due`, in the same write, until they are restarted: a function that
+comes after one that was killed knows that they are not.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
@@ -10,13 +17,16 @@ from kubernetes_api import restart
 from kubernetes_api.deadline_part import DeadlinePart
 from kubernetes_api.restart import await_rollouts, set_template_role, template_role
 from kubernetes_api.rollout import budget_against, rolls_by_itself
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION, keys_of
+from service_accounts.binding import RESTART_DUE
 from service_accounts.bindings import ALL_CONSUMERS, KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from kubernetes_api.binding import Binding
     from kubernetes_api.connection import Api
+    from kubernetes_api.shared_keys import Object
+    from service_accounts.binding import Binding
 
 _BUDGET_POLL_SECONDS = 5.0
 _KIND_NAMES = {
@@ -30,8 +40,10 @@ _KIND_NAMES = {
 class _Consumer:
     path: str
     workload: dict[str, Any]
-    namespace: str
+    binding: Binding
     role: str | None
+    # Whether the event is about it. A binding that does not change must not fail the event.
+    is_insisted_on: bool = True
 
 
 class Restarts:
@@ -47,21 +59,32 @@ class Restarts:
         """How many workloads were restarted so far."""
         return len(self._done)
 
-    def due(self, bindings: Iterable[Binding]) -> list[_Consumer]:
-        """The consumers whose pods were made for another role than their account has now.
+    def due(
+        self,
+        bindings: Mapping[str, Binding],
+        previous: Mapping[str, Binding],
+        found: Mapping[str, Object],
+    ) -> list[_Consumer]:
+        """The consumers whose pods were made for another role than their account gets now.
+
+        Args:
+            bindings: The bindings asked for.
+            previous: The bindings asked for before.
+            found: The accounts as they are before the event.
 
         Raises:
-            Failure: Restarting one would break a PodDisruptionBudget whenever it is done.
+            Failure: Restarting one for a changed role would break a PodDisruptionBudget whenever it
+                is done.
         """
-        due = [
-            consumer
-            for consumer in self._consumers(bindings)
-            if template_role(consumer.workload) != consumer.role
-        ]
-        faults = []
-        for consumer in due:
+        due, faults = [], []
+        for consumer in self._consumers(bindings.values()):
+            key, role = consumer.binding.key, consumer.binding.role_arn
+            if not _is_due(consumer.workload, role, found.get(key)):
+                continue
+            insisted = key not in previous or previous[key].role_arn != role
+            due.append(replace(consumer, is_insisted_on=insisted))
             broken = budget_against(consumer.workload, self._budgets(consumer), at_best=True)
-            if broken:
+            if broken and insisted:
                 faults.append(f"{consumer.path} must stay within its budget, got: {broken}")
         if faults:
             raise Failure("; ".join(faults) + "; lower maxUnavailable, or run more replicas")
@@ -74,15 +97,21 @@ class Restarts:
         deadline = DeadlinePart(self._api.deadline, self._timeout_seconds)
         deadline.sleep(restart.WEBHOOK_WATCH_SECONDS)
         for consumer in due:
-            self._await_budget(consumer, deadline)
-            self._restart(consumer)
-        await_rollouts(self._api, [consumer.path for consumer in due], deadline)
+            if consumer.is_insisted_on:
+                self._await_budget(consumer, deadline)
+                self._restart(consumer)
+            elif broken := budget_against(consumer.workload, self._budgets(consumer)):
+                log("not restarted", level="WARNING", workload=consumer.path, because=broken)
+            else:
+                self._restart(consumer)
+        awaited = [consumer.path for consumer in due if consumer.is_insisted_on]
+        await_rollouts(self._api, awaited, deadline)
 
     def withdraw(self, binding: Binding, role: str | None) -> None:
         """Let the consumers of an account that we let go take up what it has now, in their time."""
         for consumer in self._consumers([binding]):
             if template_role(consumer.workload) == binding.role_arn:
-                self._restart(_Consumer(consumer.path, consumer.workload, binding.namespace, role))
+                self._restart(replace(consumer, role=role))
 
     def undo(self) -> list[str]:
         """Put the pod templates back, newest first. Returns what could not be, in words."""
@@ -122,7 +151,7 @@ class Restarts:
                 ) from late
 
     def _budgets(self, consumer: _Consumer) -> list[dict[str, Any]]:
-        path = f"/apis/policy/v1/namespaces/{consumer.namespace}/poddisruptionbudgets"
+        path = f"/apis/policy/v1/namespaces/{consumer.binding.namespace}/poddisruptionbudgets"
         return list(self._api.list(path))
 
     def _consumers(self, bindings: Iterable[Binding]) -> Iterator[_Consumer]:
@@ -134,7 +163,7 @@ class Restarts:
                 workloads[binding.namespace] = self._workloads(binding.namespace)
             there = workloads[binding.namespace]
             for path in _named(binding, there):
-                yield _Consumer(path, there[path], binding.namespace, binding.role_arn)
+                yield _Consumer(path, there[path], binding, binding.role_arn)
 
     def _workloads(self, namespace: str) -> dict[str, dict[str, Any]]:
         return {
@@ -143,6 +172,19 @@ class Restarts:
             for collection in [f"/apis/apps/v1/namespaces/{namespace}/{resource}"]
             for workload in self._api.list(collection)
         }
+
+
+def keys_of_unmarked(due: Iterable[_Consumer]) -> set[str]:
+    """The accounts with consumers that do not tell themselves that their restart is due."""
+    return {c.binding.key for c in due if template_role(c.workload) is None}
+
+
+def _is_due(workload: Object, role: str, account: Object | None) -> bool:
+    restarted_for = template_role(workload)
+    if restarted_for is not None or account is None:
+        return restarted_for != role
+    annotations = keys_of(account)["annotations"]
+    return annotations.get(ROLE_ARN_ANNOTATION) != role or RESTART_DUE in annotations
 
 
 def _named(binding: Binding, workloads: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -29,6 +29,7 @@ class Namespaces:
         self._api = api
         self._owner = owner
         self._made: list[str] = []
+        self._kinds: list[tuple[str, str]] | Failure | None = None
 
     @property
     def writes(self) -> int:
@@ -65,7 +66,7 @@ class Namespaces:
         found = self._api.get(_path(name))
         if found is None or not self._owner.made(found):
             return
-        content = _first_content(self._api, name)
+        content = self._first_content(name)
         if content:
             log("namespace left alone", level="WARNING", namespace=name, because=content)
             return
@@ -84,24 +85,39 @@ class Namespaces:
         self._made.clear()
         return problems
 
+    def _first_content(self, namespace: str) -> str | None:
+        """The first thing found in a namespace, in words; None when it is empty.
 
-def _first_content(api: Api, namespace: str) -> str | None:
-    """The first thing found in a namespace, in words; None when it is empty.
+        What cannot be listed counts as content: only a namespace known to be empty is empty.
+        """
+        try:
+            with self._api.at_a_glance():
+                for prefix, resource in self._listable_kinds():
+                    path = f"{prefix}/namespaces/{namespace}/{resource}"
+                    # The standard objects, and one more.
+                    query = {"limit": str(len(_STANDARD) + 1)}
+                    answer = self._api.request("GET", path, accept=_METADATA_ONLY, query=query)
+                    for item in answer.get("items") or ():
+                        if (resource, item["metadata"]["name"]) not in _STANDARD:
+                            return f"it holds {resource} {item['metadata']['name']}"
+        except Failure as failure:
+            return f"not all of its content can be seen: {failure}"
+        return None
 
-    What cannot be listed counts as content: only a namespace known to be empty is empty.
-    """
-    try:
-        for prefix, resource in _listable(api):
-            path = f"{prefix}/namespaces/{namespace}/{resource}"
-            # The standard objects, and one more.
-            query = {"limit": str(len(_STANDARD) + 1)}
-            answer = api.request("GET", path, accept=_METADATA_ONLY, query=query)
-            for item in answer.get("items") or ():
-                if (resource, item["metadata"]["name"]) not in _STANDARD:
-                    return f"it holds {resource} {item['metadata']['name']}"
-    except Failure as failure:
-        return f"not all of its content can be seen: {failure}"
-    return None
+    def _listable_kinds(self) -> list[tuple[str, str]]:
+        """The kinds that a namespace may hold, asked for once: they are the same for all.
+
+        Raises:
+            Failure: Not all can be seen. One group whose server is gone is enough.
+        """
+        if self._kinds is None:
+            try:
+                self._kinds = list(_listable(self._api))
+            except Failure as failure:
+                self._kinds = failure
+        if isinstance(self._kinds, Failure):
+            raise self._kinds
+        return self._kinds
 
 
 def _listable(api: Api) -> Iterator[tuple[str, str]]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from custom_resource import Answer, Failure, Request, answer, log
+from custom_resource import Answer, Failure, Request, answer, listed, log
+from kubernetes_api.cluster import Cluster
 from kubernetes_api.cluster_existence import is_gone
-from kubernetes_api.connection import Api, Cluster, Unreachable
+from kubernetes_api.connection import Api, Unreachable
 from kubernetes_api.owner import Owner
-from service_accounts.binder import Binder, listed
+from service_accounts.binder import Binder
 from service_accounts.bindings import bindings_of, tolerated_bindings_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def work(request: Request, deadline: Deadline) -> Answer:
     timeout = float(request.properties.get("RolloutTimeoutSeconds") or _ROLLOUT_SECONDS)
     with Api(cluster, deadline) as api:
         left_alone = Binder(api, _owner(request), timeout).bind(wanted, previous)
-    data = {"Bound": str(len(wanted) - len(left_alone)), "LeftAlone": listed(left_alone)}
+    data = {"Bound": str(len(wanted) - len(left_alone)), "LeftAlone": listed(left_alone, ", ")}
     return Answer(physical_id(request), data)
 
 

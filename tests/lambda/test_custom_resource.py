@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from custom_resource import Answer, Deadline, Failure, OutOfTime, Request, answer
+from custom_resource import Answer, Deadline, Failure, OutOfTime, Request, answer, listed
 from tests.support.cloudformation import STACK_ID, Context, ResponseUrl, event
 
 LOG_STREAM = "/aws/lambda/function 2026/11/23/[$LATEST]0123"
@@ -259,3 +259,9 @@ def test_a_deadline_refuses_a_sleep_that_would_pass_it():
     with pytest.raises(OutOfTime, match="the work must end within 5 s and did not"):
         Deadline(5).sleep(5)
     assert time.monotonic() - started < 1
+
+
+def test_lists_ten_texts_and_counts_the_rest():
+    assert listed(map(str, range(12))) == "0; 1; 2; 3; 4; 5; 6; 7; 8; 9; and 2 more"
+    assert listed(["0", "1", "2"], ", ", most=2) == "0, 1, and 1 more"
+    assert listed(["0"]) == "0"

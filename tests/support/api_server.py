@@ -208,7 +208,8 @@ class ApiServer:
         for guard in ("uid", "resourceVersion"):
             if metadata.get(guard, present["metadata"][guard]) != present["metadata"][guard]:
                 return refusal(409, "Conflict", "the object has been modified")
-        after = _merged(present, body)
+        kept = _without_omitted(present, metadata, query["fieldManager"]) if applied else present
+        after = _merged(kept, body)
         after["metadata"]["generation"] += "spec" in body
         operation = "Apply" if applied else "Update"
         self._manage(after, present, query["fieldManager"], operation, metadata if applied else {})
@@ -256,6 +257,20 @@ class ApiServer:
         thing["metadata"]["resourceVersion"] = str(next(self._versions))
         self.objects[path] = thing
         return thing
+
+
+def _without_omitted(present: Object, applied: Object, manager: str) -> Object:
+    """The object without what the manager applied before, applies no more, and nobody else owns."""
+    kept = copy.deepcopy(present)
+    entries = kept["metadata"].get("managedFields", ())
+    own = [e for e in entries if (e["manager"], e["operation"]) == (manager, "Apply")]
+    for section, fields in ((s, f) for e in own for s, f in e["fieldsV1"]["f:metadata"].items()):
+        name = section.removeprefix("f:")
+        for field in [f for f in fields if f.removeprefix("f:") not in applied.get(name, {})]:
+            del fields[field]
+            if not any(field in e["fieldsV1"]["f:metadata"].get(section, {}) for e in entries):
+                kept["metadata"][name].pop(field.removeprefix("f:"), None)
+    return kept
 
 
 def _merged(present: Any, patch: Any) -> Any:

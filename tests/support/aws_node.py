@@ -12,6 +12,7 @@ from aws_node import on_event
 from aws_node.pods import credential_fault, running_pods
 from custom_resource import Deadline, Failure, Request
 from kubernetes_api import connection
+from kubernetes_api.cluster import Cluster
 from kubernetes_api.restart import template_role
 from kubernetes_api.rollout import rollout_of
 from tests.support.cloudformation import STACK_ID
@@ -198,7 +199,7 @@ class AwsNode:
     def watched(self) -> Iterator[None]:
         """Look all the time, and before each change in IAM, whether the CNI can run everywhere."""
         stop = threading.Event()
-        cluster = connection.Cluster(*self.cluster.connection.values())
+        cluster = Cluster(*self.cluster.connection.values())
         before = self.iam.before_change
         token, ours = self.cluster.tokens["admin"], connection.eks_token
         connection.eks_token = lambda _: token  # type: ignore[assignment]

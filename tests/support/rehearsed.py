@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from custom_resource import Deadline
 from kubernetes_api import connection
+from kubernetes_api.cluster import Cluster
 from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH, Api
 from kubernetes_api.restart import template_role
 from tests.e2e.harness.kubernetes import DEFAULT_AUDIENCE
@@ -264,7 +265,7 @@ def rehearsed(
     monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5, 3, 1))
     monkeypatch.setattr(connection, "eks_token", lambda _: tokens["admin"])
     cluster = Rehearsed(plane, None, tokens)  # type: ignore[arg-type]
-    with Api(connection.Cluster(*cluster.connection.values()), Deadline(3600)) as admin:
+    with Api(Cluster(*cluster.connection.values()), Deadline(3600)) as admin:
         cluster.admin = admin
         monkeypatch.setattr(connection, "eks_token", lambda _: tokens["functions"])
         yield cluster

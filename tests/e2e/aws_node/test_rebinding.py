@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kubernetes_api.undo_journal import UNDO
 from tests.support.aws_node import (
+    ACCOUNT,
     CNI_POLICY,
     DAEMON_SET,
     JOURNAL,
@@ -20,6 +22,7 @@ from tests.support.aws_node import (
     journal,
     nodes,
 )
+from tests.support.binder import account, run
 from tests.support.cloudformation import STACK_ID
 from tests.support.rehearsed import wait_until
 
@@ -75,8 +78,8 @@ def test_detaches_last_and_attaches_first(aws_node: AwsNode) -> None:
 def test_writes_only_its_own_keys(aws_node: AwsNode) -> None:
     aws_node.deploy("Create")
 
-    account, daemon_set = aws_node.account, aws_node.daemon_set
-    assert account
+    found, daemon_set = aws_node.account, aws_node.daemon_set
+    assert found
     assert daemon_set
     assert aws_node.annotations == {
         ROLE: ONE,
@@ -85,7 +88,7 @@ def test_writes_only_its_own_keys(aws_node: AwsNode) -> None:
     }
     assert daemon_set["spec"]["template"]["metadata"]["annotations"] == {"irsa-stack/role-arn": ONE}
     ours = [
-        entry for entry in account["metadata"]["managedFields"] if entry["manager"] == "irsa-stack"
+        entry for entry in found["metadata"]["managedFields"] if entry["manager"] == "irsa-stack"
     ]
     assert [entry["operation"] for entry in ours] == ["Apply"]
     assert ours[0]["fieldsV1"] == {
@@ -213,6 +216,25 @@ def test_a_changed_annotation_does_not_fail_an_unrelated_update(aws_node: AwsNod
     assert aws_node.cluster.writes(start) == []
 
 
+def test_an_account_that_was_made_anew_fails_no_unrelated_update_nor_its_rollback(
+    aws_node: AwsNode,
+) -> None:
+    aws_node.deploy("Create")
+    admin, collection = aws_node.cluster.admin, ACCOUNT.removesuffix("/aws-node")
+    aws_node.cluster.plane.kubectl(
+        "delete", "--namespace=kube-system", "serviceaccount", "aws-node"
+    )
+    made = {"metadata": {"name": "aws-node", "annotations": {ROLE: TWO}}}
+    admin.request("POST", collection, made, query={"fieldManager": "helm"})
+    fewer, start = aws_node.properties(NodeRoleNames=["nodes"]), aws_node.cluster.audit_position()
+
+    aws_node.deploy("Update", fewer)
+    aws_node.deploy("Update", old=fewer)
+
+    assert aws_node.cluster.writes(start) == []
+    assert aws_node.annotations == {ROLE: TWO}
+
+
 def test_an_annotation_that_went_is_put_back(aws_node: AwsNode) -> None:
     aws_node.deploy("Create")
     aws_node.annotate(role=None)
@@ -280,8 +302,76 @@ def test_a_construct_with_another_id_takes_over(aws_node: AwsNode) -> None:
         aws_node.deploy("Delete")
 
     assert aws_node.annotations[OWNER] == f"{STACK_ID}#Renamed"
+    assert UNDO not in aws_node.annotations
     assert aws_node.state()["pods"] == [("node-1", TWO)]
     assert aws_node.iam.roles["spot"] == []
+
+
+def test_a_take_over_is_handed_back_when_only_it_is_deleted(aws_node: AwsNode) -> None:
+    aws_node.deploy("Create")
+    before, renamed = aws_node.state(), aws_node.properties(RoleArn=TWO)
+
+    with aws_node.watched():
+        aws_node.deploy("Create", renamed, logical_id="Renamed")
+        aws_node.deploy("Delete", renamed, logical_id="Renamed")
+
+    assert aws_node.state() == before
+
+
+ADOPTED = account("kube-system/aws-node", "ADOPT", TWO, Restart=["daemonset/aws-node"])
+
+
+def test_the_policies_come_back_when_the_binder_has_taken_over(aws_node: AwsNode) -> None:
+    before = aws_node.state()
+    aws_node.deploy("Create")
+    run(aws_node.cluster.connection, "Create", ADOPTED)
+
+    aws_node.deploy("Delete")
+    taken = aws_node.state()
+    run(aws_node.cluster.connection, "Delete", ADOPTED)
+
+    assert taken["pods"] == [("node-1", TWO)]
+    assert taken["node roles"] == before["node roles"]
+    assert aws_node.state() == before
+
+
+def test_the_policies_come_back_when_the_binder_takes_over_a_second_time(aws_node: AwsNode) -> None:
+    before = aws_node.state()
+    aws_node.deploy("Create")
+    for event in ("Create", "Delete", "Create"):
+        run(aws_node.cluster.connection, event, ADOPTED)
+
+    aws_node.deploy("Delete")
+
+    assert set(aws_node.annotations) == {ROLE, OWNER}
+    assert aws_node.state()["node roles"] == before["node roles"]
+
+
+def test_a_take_over_by_the_binder_that_is_rolled_back_leaves_all_as_it_was(
+    aws_node: AwsNode,
+) -> None:
+    aws_node.deploy("Create")
+    before, changed = aws_node.state(), aws_node.properties(RoleArn=TWO)
+
+    run(aws_node.cluster.connection, "Create", ADOPTED)
+    run(aws_node.cluster.connection, "Delete", ADOPTED)
+    after = aws_node.state()
+    aws_node.deploy("Update", changed)
+
+    assert after == before
+    assert aws_node.state()["pods"] == [("node-1", TWO)]
+
+
+def test_a_take_over_from_the_binder_that_is_rolled_back_leaves_all_as_it_was(
+    aws_node: AwsNode,
+) -> None:
+    run(aws_node.cluster.connection, "Create", ADOPTED)
+    before = aws_node.state()
+
+    aws_node.deploy("Create")
+    aws_node.deploy("Delete")
+
+    assert aws_node.state() == before
 
 
 def test_another_stack_is_refused_and_leaves_no_trace(aws_node: AwsNode) -> None:

@@ -98,6 +98,23 @@ def test_waits_for_a_namespace_that_is_going_away(cluster: Rehearsed) -> None:
     assert cluster.account(f"{name}/api")
 
 
+def test_a_namespace_whose_account_goes_with_our_access_is_left_behind(
+    cluster: Rehearsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cluster.unused_name()
+    kept = account(f"{cluster.namespace()}/api")
+    both = {**kept, **account(f"{name}/api", CreateNamespace="true")}
+    run(cluster.connection, "Create", both)
+    # CloudFormation updates the access entry first: `AmazonEKSEditPolicy` in what is left.
+    monkeypatch.setattr(connection, "eks_token", lambda _: cluster.tokens["functions"])
+
+    answer = run(cluster.connection, "Update", kept, both)
+
+    assert answer.data["Bound"] == "1"
+    assert not _is_going(cluster, name)
+    assert cluster.account(f"{name}/api")
+
+
 def _namespace(cluster: Rehearsed, name: str) -> dict[str, Any] | None:
     return cluster.admin.get(f"/api/v1/namespaces/{name}")
 

@@ -10,7 +10,9 @@ import pytest
 from custom_resource import Failure
 from kubernetes_api import restart
 from service_accounts import consumers
-from tests.support.binder import ONE, TWO, account, run
+from service_accounts.binding import RESTART_DUE
+from tests.support.binder import ONE, ROLE, TWO, account, run
+from tests.support.interruption import killed_at
 
 if TYPE_CHECKING:
     from tests.support.rehearsed import Rehearsed
@@ -64,6 +66,47 @@ def test_restarts_once_for_another_role(cluster: Rehearsed) -> None:
         ("patch", "serviceaccounts", "app"),
         ("patch", "deployments", "api"),
     ]
+
+
+def test_a_workload_that_was_made_after_its_account_is_not_restarted(cluster: Rehearsed) -> None:
+    ns = cluster.namespace("restart")
+    asked = account(f"{ns}/app", Restart=["deployment/api"])
+    run(cluster.connection, "Create", asked)
+    cluster.make_deployment(f"{ns}/api", account="app", strategy={"type": "Recreate"})
+    cluster.make_budget(f"{ns}/api", minAvailable=1)
+    start = cluster.audit_position()
+
+    run(cluster.connection, "Update", {**asked, **account(f"{ns}/other")}, asked)
+    run(cluster.connection, "Update", asked, {**asked, **account(f"{ns}/other")})
+
+    assert cluster.writes(start) == [
+        ("create", "serviceaccounts", "other"),
+        ("delete", "serviceaccounts", "other"),
+    ]
+
+
+@pytest.mark.parametrize("ownership", ["CREATE", "ADOPT"])
+@pytest.mark.parametrize("write", range(3))
+def test_a_change_of_role_that_was_killed_restarts_when_it_is_tried_again(
+    cluster: Rehearsed, ownership: str, write: int
+) -> None:
+    ns = cluster.namespace("restart")
+    if ownership == "ADOPT":
+        cluster.make_account(f"{ns}/app")
+    one = account(f"{ns}/app", ownership, Restart=["*"])
+    two = account(f"{ns}/app", ownership, role=TWO, Restart=["*"])
+    run(cluster.connection, "Create", one)
+    path = cluster.make_deployment(f"{ns}/api", account="app")
+
+    with killed_at(write):
+        run(cluster.connection, "Update", two, one)
+    run(cluster.connection, "Update", two, one)
+
+    found = cluster.account(f"{ns}/app")
+    assert found
+    assert cluster.template_role(path) == TWO
+    assert found["metadata"]["annotations"][ROLE] == TWO
+    assert RESTART_DUE not in found["metadata"]["annotations"]
 
 
 def test_a_workload_that_does_not_exist_yet_is_no_failure(cluster: Rehearsed) -> None:

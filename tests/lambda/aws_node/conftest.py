@@ -10,6 +10,7 @@ import pytest
 from aws_node import node_roles, transaction, webhook
 from custom_resource import Deadline
 from kubernetes_api import connection, restart
+from kubernetes_api.cluster import Cluster
 from kubernetes_api.kubectl_proxy import KubectlProxy
 from tests.support.aws_node import CNI_POLICY, WORKER_POLICY
 from tests.support.iam_server import IamServer
@@ -59,7 +60,7 @@ def _small_cluster() -> Iterator[SmallCluster]:
 def _kubectl(_small_cluster: SmallCluster) -> Iterator[KeptKubectl]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECTL", str(layer_kubectl()))
-        cluster = connection.Cluster.from_properties({"Cluster": _small_cluster.connection})
+        cluster = Cluster.from_properties({"Cluster": _small_cluster.connection})
         kubectl = KeptKubectl(cluster, "token", Deadline(20))
         yield kubectl
         kubectl.stop()
@@ -98,6 +99,6 @@ def aws_node(server: SmallCluster, iam: IamServer) -> SmallAwsNode:
 @pytest.fixture
 def api(aws_node: SmallAwsNode) -> Iterator[connection.Api]:
     """The function's connection."""
-    cluster = connection.Cluster.from_properties({"Cluster": aws_node.cluster.connection})
+    cluster = Cluster.from_properties({"Cluster": aws_node.cluster.connection})
     with connection.Api(cluster, Deadline(20)) as connected:
         yield connected

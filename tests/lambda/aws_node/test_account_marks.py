@@ -9,19 +9,24 @@ import pytest
 
 from aws_node.account_marks import (
     JOURNAL,
-    ROLE,
     application,
+    before_take_over,
     binding_of,
     is_foreign,
+    is_of_rebinding,
     is_written,
     journal_of,
     marks_of,
     refusal,
+    with_undo,
+    without_former,
     without_marks,
     without_role,
 )
 from aws_node.rebinding import Attachment, Rebinding
 from kubernetes_api.owner import OWNER, Owner
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
+from kubernetes_api.undo_journal import UNDO
 
 ONE, TWO = "arn:aws:iam::111122223333:role/one", "arn:aws:iam::111122223333:role/two"
 POLICY, TWIN = "arn:aws:iam::aws:policy/CNI", "arn:aws:iam::111122223333:policy/CNI6"
@@ -32,7 +37,7 @@ WANTED = Rebinding(ONE, ("nodes",), (POLICY,))
 
 def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[str, Any]:
     """An account; `managers` says who wrote which key (`role`, `owner`, `journal`)."""
-    keys = {"role": ROLE, "owner": OWNER, "journal": JOURNAL}
+    keys = {"role": ROLE_ARN_ANNOTATION, "owner": OWNER, "journal": JOURNAL, "undo": UNDO}
     given = {keys[name]: value for name, value in annotations.items()}
     writers = managers or dict.fromkeys(annotations, "irsa-stack")
     fields = [
@@ -56,7 +61,7 @@ def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[
 
 def loses_role(found: dict[str, Any]) -> bool:
     patch = without_role(found, WANTED)
-    assert not patch or patch["metadata"]["annotations"] == {ROLE: None}
+    assert not patch or patch["metadata"]["annotations"] == {ROLE_ARN_ANNOTATION: None}
     return bool(patch)
 
 
@@ -74,6 +79,14 @@ def test_the_role_of_a_managed_add_on_is_refused_even_when_it_is_the_same() -> N
     assert (
         "got 'arn:aws:iam::111122223333:role/one' from the managed add-on vpc-cni; use AwsNodeAddon"
         in (refusal(found, WANTED, ME))
+    )
+
+
+def test_a_role_that_an_add_on_left_behind_is_refused_with_the_command_that_removes_it() -> None:
+    assert refusal(account({"role": "eks"}, role=TWO), WANTED, ME).endswith(
+        "if the add-on is gone and left the annotation, remove it (running pods keep their role): "
+        "kubectl annotate serviceaccount aws-node --namespace kube-system "
+        "eks.amazonaws.com/role-arn-"
     )
 
 
@@ -138,7 +151,7 @@ def test_without_an_account_everything_that_was_bound_counts() -> None:
 
 def test_the_account_tells_who_bound_it_and_how() -> None:
     marks = marks_of(WANTED, ME, WANTED.attachments)
-    found = account(role=marks[ROLE], owner=marks[OWNER], journal=marks[JOURNAL])
+    found = account(role=marks[ROLE_ARN_ANNOTATION], owner=marks[OWNER], journal=marks[JOURNAL])
 
     assert binding_of(found) == (ME, WANTED)
 
@@ -150,34 +163,76 @@ def test_an_account_without_owner_or_role_is_bound_by_nobody(marks: dict[str, st
     assert binding_of(account(**marks)) is None
 
 
+def taken(by_rebinding: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - of two kinds
+    """The account that another resource of our stack took over from us."""
+    marks = marks_of(WANTED, ME, WANTED.attachments)
+    ours = account(role=marks[ROLE_ARN_ANNOTATION], owner=marks[OWNER], journal=marks[JOURNAL])
+    other = Owner(STACK, "Renamed")
+    theirs = with_undo(ours, marks_of(Rebinding(TWO), other, ()), other)
+    journal = {"journal": theirs[JOURNAL]} if by_rebinding else {}
+    return account(role=TWO, owner=other.mark, undo=theirs[UNDO], **journal)
+
+
+def test_a_take_over_keeps_all_that_it_replaces() -> None:
+    former = before_take_over(taken())
+
+    assert binding_of(former) == (ME, WANTED)
+    assert former["metadata"]["labels"] == {}
+
+
+def test_what_was_replaced_is_kept_until_it_is_let_go() -> None:
+    found = taken()
+    kept = with_undo(found, {OWNER: "x"}, Owner(STACK, "Renamed"))
+
+    assert kept == {OWNER: "x", UNDO: found["metadata"]["annotations"][UNDO]}
+
+
+def test_an_account_that_was_not_taken_over_has_nothing_before() -> None:
+    assert binding_of(before_take_over(account(role=ONE, owner=ME.mark))) is None
+    assert with_undo(account(owner=ME.mark), {OWNER: "x"}, ME) == {OWNER: "x"}
+
+
+def test_a_rebinding_is_known_by_a_journal_of_its_own() -> None:
+    assert is_of_rebinding(taken())
+    assert not is_of_rebinding(taken(by_rebinding=False))
+    assert is_of_rebinding(account(role=ONE, owner=ME.mark, journal="{}"))
+
+
+def test_lets_go_only_of_what_is_awaited_back() -> None:
+    assert without_former(taken(), ME) == {
+        "metadata": {"resourceVersion": "7", "annotations": {UNDO: None}}
+    }
+    assert without_former(taken(), Owner(STACK, "Another")) == {}
+
+
 def test_what_is_written_is_not_written_again() -> None:
     marks = marks_of(WANTED, ME, ())
     found = account(role=ONE, owner=ME.mark, journal="{}")
 
     assert is_written(found, marks)
-    assert not is_written(found, {**marks, ROLE: TWO})
+    assert not is_written(found, {**marks, ROLE_ARN_ANNOTATION: TWO})
 
 
 def test_a_role_that_somebody_else_wrote_is_written_again_to_be_ours() -> None:
-    assert not is_written(account({"role": "kubectl"}, role=ONE), {ROLE: ONE})
+    assert not is_written(account({"role": "kubectl"}, role=ONE), {ROLE_ARN_ANNOTATION: ONE})
 
 
 def test_the_application_names_the_very_object() -> None:
-    assert application(account(), {ROLE: ONE}) == {
+    assert application(account(), {ROLE_ARN_ANNOTATION: ONE}) == {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {
             "name": "aws-node",
             "namespace": "kube-system",
             "uid": "u",
-            "annotations": {ROLE: ONE},
+            "annotations": {ROLE_ARN_ANNOTATION: ONE},
         },
     }
 
 
 def test_the_role_that_was_bound_goes_unless_the_account_changed() -> None:
     assert without_role(account(role=ONE, owner=ME.mark, journal="{}"), WANTED) == {
-        "metadata": {"resourceVersion": "7", "annotations": {ROLE: None}}
+        "metadata": {"resourceVersion": "7", "annotations": {ROLE_ARN_ANNOTATION: None}}
     }
 
 

@@ -10,7 +10,6 @@ from aws_node.pods import (
     carries,
     credential_fault,
     is_of_template,
-    listed,
     nodes_of,
     pods_not_ready,
     pods_without_role,
@@ -137,11 +136,6 @@ def test_a_ready_pod_is_no_hindrance() -> None:
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
 
     assert pods_not_ready([pod(status=ready)]) == []
-
-
-def test_tells_five_pods_and_counts_the_rest() -> None:
-    assert listed([str(n) for n in range(7)]) == "0; 1; 2; 3; 4; and 2 more"
-    assert listed(["0"]) == "0"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aws_node import transaction
+from aws_node.node_roles import NodeRoles
 from aws_node.rebinding import Rebinding
 from aws_node.transaction import Outcome, Transaction
 from custom_resource import Failure
+from kubernetes_api import connection
 from kubernetes_api.connection import Conflict
 from kubernetes_api.owner import Owner
 from kubernetes_api.restart import template_role
+from kubernetes_api.undo_journal import UNDO
 from tests.support.api_server import Reply, refusal
 from tests.support.aws_node import (
     ACCOUNT,
@@ -30,16 +34,20 @@ from tests.support.aws_node import (
     journal,
 )
 from tests.support.aws_node_faults import FAULTS, SICK_NODE, once
+from tests.support.binder import account, run
 from tests.support.cloudformation import STACK_ID
 from tests.support.small_cluster import annotations_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kubernetes_api.connection import Api
     from tests.support.small_cluster import SmallAwsNode
 
 BOTH = ("nodes", "spot")
 WITH_POLICY = {"nodes": [WORKER_POLICY, CNI_POLICY], "spot": [CNI_POLICY]}
 WITHOUT_POLICY = {"nodes": [WORKER_POLICY], "spot": []}
+FOREIGN = "arn:aws:iam::111122223333:role/foreign"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -73,6 +81,40 @@ def policies(node: SmallAwsNode) -> dict[str, list[str]]:
 def roles_of_pods(node: SmallAwsNode) -> list[tuple[str, str | None]]:
     pods: list[tuple[str, str | None]] = node.state()["pods"]
     return pods
+
+
+class Killed(BaseException):
+    """Lambda stopped the function."""
+
+
+@contextlib.contextmanager
+def killed_at(node: SmallAwsNode, write: int) -> Iterator[None]:
+    """Kill the function when it is about to send its n-th write, counted from 0."""
+    sent = 0
+
+    def count() -> None:
+        nonlocal sent
+        if sent == write:
+            raise Killed
+        sent += 1
+
+    to_kubernetes, to_iam = connection.Api.request, NodeRoles._ask
+
+    def request(self: Api, method: str, *args: Any, **named: Any) -> Any:
+        if method != "GET" and self is not node.cluster.admin:
+            count()
+        return to_kubernetes(self, method, *args, **named)
+
+    def ask(self: NodeRoles, operation: str, **named: str) -> Any:
+        if not operation.startswith("list"):
+            count()
+        return to_iam(self, operation, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.Api, "request", request)
+        patch.setattr(NodeRoles, "_ask", ask)
+        with pytest.raises(Killed):
+            yield
 
 
 @pytest.fixture
@@ -424,6 +466,57 @@ def test_beside_a_role_that_somebody_changed_a_dropped_node_role_gets_its_policy
     assert bound.asked == ["AttachRolePolicy spot"]
 
 
+@pytest.fixture
+def made_anew(bound: SmallAwsNode) -> SmallAwsNode:
+    """Bound; then a chart was installed again, with a role of its own."""
+    bound.server.remove(ACCOUNT)
+    bound.server.put(ACCOUNT, {"metadata": {"annotations": {ROLE: TWO}}}, "helm")
+    return bound
+
+
+def test_an_account_that_was_made_anew_fails_no_update_that_leaves_the_role_nor_its_rollback(
+    api: Api, made_anew: SmallAwsNode
+) -> None:
+    made_anew.iam.roles["more"] = [CNI_POLICY]
+    more = wanted(nodes=("more", *BOTH))
+
+    outcome = bind(api, more, wanted())
+    bind(api, wanted(), more)
+
+    assert made_anew.asked == []
+    assert outcome == Outcome((), TWO, BOTH)
+
+
+def test_an_account_that_was_made_anew_fails_no_rollback_of_a_change_that_it_refused(
+    api: Api, made_anew: SmallAwsNode
+) -> None:
+    other = wanted("arn:aws:iam::111122223333:role/three")
+    with pytest.raises(Failure, match="must not have another role"):
+        bind(api, other, wanted())
+
+    bind(api, wanted(), other)
+
+    assert made_anew.asked == []
+
+
+def test_the_journal_of_another_stack_is_not_followed(api: Api, made_anew: SmallAwsNode) -> None:
+    made_anew.iam.roles["theirs"] = []
+    marks = {OWNER: "another#AwsNode", JOURNAL: f'{{"theirs":["{CNI_POLICY}"]}}'}
+    made_anew.server.edit(ACCOUNT, {"metadata": {"annotations": marks}}, "irsa-stack")
+
+    bind(api, wanted(), wanted())
+
+    assert made_anew.asked == []
+
+
+def test_an_account_that_was_made_anew_is_refused_to_a_new_resource(
+    api: Api, made_anew: SmallAwsNode
+) -> None:
+    assert made_anew
+    with pytest.raises(Failure, match="must not have another role"):
+        bind(api)
+
+
 def test_another_resource_of_the_stack_takes_over(api: Api, bound: SmallAwsNode) -> None:
     of(api, "Renamed").bind(wanted(TWO), None)
 
@@ -532,7 +625,7 @@ def test_pods_get_the_role_that_somebody_set(api: Api, bound: SmallAwsNode) -> N
     assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
 
 
-def test_an_account_that_another_resource_took_over_is_left_alone(
+def test_an_account_that_another_resource_took_over_is_let_go(
     api: Api, bound: SmallAwsNode
 ) -> None:
     of(api, "Renamed").bind(wanted(TWO), None)
@@ -540,7 +633,195 @@ def test_an_account_that_another_resource_took_over_is_left_alone(
 
     release(api)
 
+    assert bound.asked == ["PATCH serviceaccounts"]
+    assert UNDO not in bound.annotations
+    assert policies(bound) == WITHOUT_POLICY
+
+
+def test_an_account_that_was_let_go_is_not_given_back(api: Api, bound: SmallAwsNode) -> None:
+    of(api, "Renamed").bind(wanted(TWO), None)
+    release(api)
+
+    of(api, "Renamed").release(wanted(TWO), surely_bound=True)
+
+    assert bound.annotations == {}
+    assert policies(bound) == WITH_POLICY
+
+
+def test_an_account_of_another_stack_is_left_alone(api: Api, bound: SmallAwsNode) -> None:
+    of(api, stack_id="another").release(wanted(TWO), surely_bound=True)
+
     assert bound.asked == []
+
+
+# A take-over that is rolled back: only the resource that took over is told
+
+
+def test_a_take_over_is_handed_back_when_only_it_is_deleted(api: Api, bound: SmallAwsNode) -> None:
+    before = {**bound.state(), "node roles": policies(bound)}
+    of(api, "Renamed").bind(wanted(TWO), None)
+
+    with bound.watched():
+        of(api, "Renamed").release(wanted(TWO), surely_bound=True)
+
+    assert {**bound.state(), "node roles": policies(bound)} == before
+
+
+# Give back twice, annotate, dry run, restart, detach twice, hand back.
+@pytest.mark.parametrize("write", range(8))
+def test_a_hand_back_that_was_killed_ends_when_it_is_tried_again(
+    api: Api, bound: SmallAwsNode, write: int
+) -> None:
+    before = {**bound.state(), "node roles": policies(bound)}
+    of(api, "Renamed").bind(wanted(TWO), None)
+
+    with bound.watched():
+        with killed_at(bound, write):
+            of(api, "Renamed").release(wanted(TWO), surely_bound=True)
+        of(api, "Renamed").release(wanted(TWO), surely_bound=True)
+
+    assert {**bound.state(), "node roles": policies(bound)} == before
+
+
+@pytest.mark.parametrize("write", range(7))
+def test_a_take_over_that_was_killed_is_handed_back(
+    api: Api, bound: SmallAwsNode, write: int
+) -> None:
+    before = {**bound.state(), "node roles": policies(bound)}
+
+    with bound.watched():
+        with killed_at(bound, write):
+            of(api, "Renamed").bind(wanted(TWO), None)
+        of(api, "Renamed").release(wanted(TWO), surely_bound=False)
+
+    assert {**bound.state(), "node roles": policies(bound)} == before
+
+
+def test_a_node_role_that_the_take_over_dropped_is_detached_again(
+    api: Api, bound: SmallAwsNode
+) -> None:
+    before = {**bound.state(), "node roles": policies(bound)}
+    renamed = wanted(TWO, nodes=("nodes",))
+    of(api, "Renamed").bind(renamed, None)
+
+    of(api, "Renamed").release(renamed, surely_bound=True)
+
+    assert {**bound.state(), "node roles": policies(bound)} == before
+
+
+def test_a_take_over_whose_role_somebody_changed_is_released_and_not_handed_back(
+    api: Api, bound: SmallAwsNode
+) -> None:
+    of(api, "Renamed").bind(wanted(TWO), None)
+    set_role(bound, FOREIGN)
+
+    of(api, "Renamed").release(wanted(TWO), surely_bound=True)
+
+    assert bound.annotations == {ROLE: FOREIGN}
+    assert policies(bound) == WITH_POLICY
+
+
+def test_a_later_change_keeps_what_is_to_be_handed_back(api: Api, bound: SmallAwsNode) -> None:
+    of(api, "Renamed").bind(wanted(TWO), None)
+    undo = bound.annotations[UNDO]
+
+    of(api, "Renamed").bind(wanted(TWO, nodes=("nodes",)), wanted(TWO))
+
+    assert bound.annotations[UNDO] == undo
+
+
+# Beside the binder of the same stack, which binds aws-node as any other account
+
+
+ADOPTED = account("kube-system/aws-node", "ADOPT", TWO, Restart=["daemonset/aws-node"])
+
+
+def test_the_policies_come_back_when_the_binder_has_taken_over(
+    api: Api, bound: SmallAwsNode
+) -> None:
+    run(bound.cluster.connection, "Create", ADOPTED)
+
+    release(api)
+
+    assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
+    assert policies(bound) == WITH_POLICY
+
+
+def test_the_policies_come_back_when_the_binder_takes_over_a_second_time(
+    api: Api, aws_node: SmallAwsNode
+) -> None:
+    aws_node.iam.roles["spot"].clear()
+    bind(api)
+    for event in ("Create", "Delete", "Create"):
+        run(aws_node.cluster.connection, event, ADOPTED)
+
+    release(api)
+
+    assert set(aws_node.annotations) == {ROLE, OWNER}
+    assert policies(aws_node) == {"nodes": [WORKER_POLICY, CNI_POLICY], "spot": []}
+
+
+def test_what_the_binder_took_over_for_good_is_not_given_back(
+    api: Api, bound: SmallAwsNode
+) -> None:
+    run(bound.cluster.connection, "Create", ADOPTED)
+    release(api)
+
+    run(bound.cluster.connection, "Delete", ADOPTED)
+
+    assert bound.annotations == {}
+    assert roles_of_pods(bound) == [("node-1", None), ("node-2", None)]
+    assert policies(bound) == WITH_POLICY
+
+
+def test_pods_that_the_binder_did_not_restart_do_not_keep_a_role_that_goes_away(
+    api: Api, bound: SmallAwsNode
+) -> None:
+    run(bound.cluster.connection, "Create", account("kube-system/aws-node", "ADOPT", TWO))
+
+    release(api)
+
+    assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
+
+
+def test_a_take_over_by_the_binder_that_is_rolled_back_leaves_all_as_it_was(
+    bound: SmallAwsNode,
+) -> None:
+    before = {**bound.state(), "node roles": policies(bound)}
+    run(bound.cluster.connection, "Create", ADOPTED)
+
+    run(bound.cluster.connection, "Delete", ADOPTED)
+    bound.settle()
+
+    assert {**bound.state(), "node roles": policies(bound)} == before
+
+
+def test_another_role_can_be_bound_after_the_binder_handed_back(
+    api: Api, bound: SmallAwsNode
+) -> None:
+    run(bound.cluster.connection, "Create", ADOPTED)
+    run(bound.cluster.connection, "Delete", ADOPTED)
+
+    bind(api, wanted(TWO), wanted())
+
+    assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
+
+
+def test_a_take_over_from_the_binder_that_is_rolled_back_leaves_all_as_it_was(
+    api: Api, aws_node: SmallAwsNode
+) -> None:
+    label = {"team": "network"}
+    adopted = account("kube-system/aws-node", "ADOPT", TWO, labels=label)
+    run(aws_node.cluster.connection, "Create", adopted)
+    before = aws_node.annotations
+    bind(api)
+
+    release(api)
+
+    assert aws_node.annotations == before
+    assert aws_node.account["metadata"]["labels"] == {"app.kubernetes.io/name": "cni", **label}  # type: ignore[index]
+    assert roles_of_pods(aws_node) == [("node-1", TWO), ("node-2", TWO)]
+    assert policies(aws_node) == WITH_POLICY
 
 
 @pytest.mark.parametrize("gone", [(ACCOUNT,), (DAEMON_SET,), (ACCOUNT, DAEMON_SET)])

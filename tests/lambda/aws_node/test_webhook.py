@@ -92,6 +92,25 @@ def test_an_answer_that_stays_wrong_is_told_with_what_to_look_at(
         await_webhook(api, aws_node.server.objects[DAEMON_SET], wanted)
 
 
+def test_a_pod_identity_association_is_told_with_what_deletes_it(
+    api: Api, aws_node: SmallAwsNode, daemon_set: dict[str, Any]
+) -> None:
+    uri = {"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1"}
+
+    def associate(pod: dict[str, Any], _: str) -> None:
+        for container in pod["spec"]["containers"]:
+            container["env"] = [uri]
+
+    aws_node.tamper.do = associate
+
+    with pytest.raises(
+        NotYetSeen,
+        match=r"Pod Identity association .* aws eks delete-pod-identity-association "
+        "--cluster-name NAME --association-id ID$",
+    ):
+        await_webhook(api, daemon_set, ONE)
+
+
 def test_a_dry_run_that_is_refused_counts_as_seen(
     api: Api, server: SmallCluster, daemon_set: dict[str, Any]
 ) -> None:

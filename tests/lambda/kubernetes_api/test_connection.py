@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from typing import TYPE_CHECKING
@@ -11,7 +10,8 @@ import pytest
 
 from custom_resource import Deadline, Failure
 from kubernetes_api import connection
-from kubernetes_api.connection import Api, ApiError, Cluster, Conflict, Unreachable
+from kubernetes_api.cluster import Cluster
+from kubernetes_api.connection import Api, ApiError, Conflict, Unreachable
 from tests.support.api_server import ApiServer, Reply, refusal
 
 if TYPE_CHECKING:
@@ -228,26 +228,3 @@ def test_leaves_no_process_and_no_file(server: ApiServer) -> None:
     assert not directory.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({}, r"Cluster\.Name, Cluster\.Endpoint, Cluster\.CertificateAuthorityData must be given"),
-        ({"Name": "c", "Endpoint": "http://x", "CertificateAuthorityData": "x"}, "https://"),
-        (
-            {"Name": "c", "Endpoint": "https://x", "CertificateAuthorityData": "x"},
-            "CertificateAuthorityData must be base64 of PEM",
-        ),
-    ],
-)
-def test_refuses_a_malformed_cluster(given: dict[str, str], told: str) -> None:
-    with pytest.raises(Failure, match=told):
-        Cluster.from_properties({"Cluster": given})
-
-
-def test_takes_a_sound_cluster() -> None:
-    pem = base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()
-    given = {"Name": "c", "Endpoint": "https://x", "CertificateAuthorityData": pem}
-
-    assert Cluster.from_properties({"Cluster": given}) == Cluster("c", "https://x", pem)

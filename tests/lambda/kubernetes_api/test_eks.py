@@ -12,8 +12,8 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
 from kubernetes_api import cluster_existence
+from kubernetes_api.cluster import Cluster
 from kubernetes_api.cluster_existence import is_gone
-from kubernetes_api.connection import Cluster
 from kubernetes_api.eks_token import eks_token
 
 if TYPE_CHECKING:

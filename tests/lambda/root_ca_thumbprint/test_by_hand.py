@@ -91,7 +91,9 @@ def test_runs_as_a_script_from_anywhere(tmp_path):
     )
     assert ran.returncode == 1
     assert ran.stdout == ""
-    assert ran.stderr == "the issuer URL must start with https://, got 'http://a.test'\n"
+    assert ran.stderr == (
+        "the issuer URL must start with https://, got 'http://a.test'; copy it from the cluster\n"
+    )
 
 
 def test_computes_the_thumbprint_of_a_real_host_on_port_443():

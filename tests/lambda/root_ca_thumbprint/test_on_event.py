@@ -146,10 +146,10 @@ def test_warnings_are_logged_and_answered(resolver, capsys):
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        ({}, "the issuer URL must start with https://, got None"),
+        ({}, "the issuer URL must start with https://, got None; copy it from the cluster"),
         (
             {"IssuerUrl": "https://a.test", "CaBundle": ["x"]},
-            "CaBundle must be text, got list",
+            "CaBundle must be text, got list; give one PEM text",
         ),
         (
             {"IssuerUrl": "https://a.test", "CaBundle": "x"},
@@ -157,11 +157,11 @@ def test_warnings_are_logged_and_answered(resolver, capsys):
         ),
         (
             {"IssuerUrl": "https://a.test", "AllowPrivate": "yes"},
-            "AllowPrivate must be 'true' or 'false', got 'yes'",
+            "AllowPrivate must be 'true' or 'false', got 'yes'; correct it",
         ),
         (
             {"IssuerUrl": "https://a.test", "KeepPrevious": "0" * 40},
-            f"KeepPrevious must be a list, got '{'0' * 40}'",
+            f"KeepPrevious must be a list, got '{'0' * 40}'; put it in brackets",
         ),
     ],
 )

@@ -46,6 +46,7 @@ def test_an_account_that_is_but_a_role_takes_the_common_manifest() -> None:
         (account("apps/api", "HELM"), "Ownership must be CREATE or ADOPT, got 'HELM'"),
         (account("apps/api", Restart=["api"]), "Restart must name <kind>/<name> or \\*, got 'api'"),
         (account("apps/api", Restart=["job/api"]), "got 'job/api'"),
+        (account("apps/api", Restart=["deployments/api"]), "got 'deployments/api'"),
     ],
 )
 def test_refuses_what_it_cannot_do_and_tolerates_it_as_the_past(asked: Any, told: str) -> None:

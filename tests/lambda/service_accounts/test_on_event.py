@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from custom_resource import Failure
+from kubernetes_api import connection
 from kubernetes_api.restart import TEMPLATE_ROLE
 from service_accounts import on_event
+from service_accounts.binding import RESTART_DUE
 from tests.support.api_server import ApiServer, Reply, refusal
 from tests.support.binder import LOGICAL_ID, ONE, ROLE, TWO, account, run
 from tests.support.cloudformation import STACK_ID, Context, ResponseUrl
@@ -257,6 +260,70 @@ def test_a_namespace_that_we_are_no_longer_let_into_is_left_behind(server: ApiSe
 # Namespaces
 
 
+KEPT = account("apps/api")
+MADE = {**KEPT, **account("new/api", CreateNamespace="true")}
+
+
+def _shrink_access(server: ApiServer, namespace: str = "apps") -> None:
+    """The access entry as CloudFormation changes it before the batch: one namespace is left."""
+
+    def trouble(_method: str, path: str) -> Reply | None:
+        outside = path.startswith("/api/v1/namespaces") and namespace not in path
+        return refusal(403, "Forbidden", f"{path} is forbidden") if outside else None
+
+    server.trouble = trouble
+
+
+def test_a_namespace_whose_account_goes_with_our_access_is_left_behind(
+    server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(server.connection, "Create", MADE)
+    _shrink_access(server)
+
+    answer = run(server.connection, "Update", KEPT, MADE)
+
+    assert answer.data["Bound"] == "1"
+    assert "/api/v1/namespaces/new" in server.objects
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [line["namespace"] for line in lines if line["message"] == "namespace left behind"] == [
+        "new"
+    ]
+
+
+def test_the_rollback_of_an_added_namespace_does_not_fail_where_access_is_gone(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", KEPT)
+    run(server.connection, "Update", MADE, KEPT)
+    _shrink_access(server)
+
+    assert run(server.connection, "Update", KEPT, MADE).data["Bound"] == "1"
+
+
+def test_the_rollback_of_a_namespace_that_was_not_made_does_not_fail_either(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", KEPT)
+    no = refusal(400, "BadRequest", "no")
+    server.trouble = _refuse("POST", "/api/v1/namespaces/new/serviceaccounts", no)
+    with pytest.raises(Failure, match="everything done before was undone"):
+        run(server.connection, "Update", MADE, KEPT)
+    _shrink_access(server)
+
+    assert run(server.connection, "Update", KEPT, MADE).data["Bound"] == "1"
+
+
+def test_a_namespace_that_cannot_be_removed_for_another_reason_fails_the_update(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", MADE)
+    refused = refusal(422, "Invalid", "not so")
+    server.trouble = _refuse("DELETE", "/api/v1/namespaces/new", refused)
+
+    with pytest.raises(Failure, match="not so"):
+        run(server.connection, "Update", KEPT, MADE)
+
+
 def test_makes_and_removes_a_namespace(server: ApiServer) -> None:
     asked = account("apps/api", CreateNamespace="true")
 
@@ -302,6 +369,52 @@ def test_leaves_a_namespace_that_it_cannot_look_into(server: ApiServer) -> None:
 
     run(server.connection, "Delete", asked)
 
+    assert NAMESPACE in server.objects
+
+
+def _many_namespaces() -> dict[str, Any]:
+    asked = (account(f"apps-{n}/api", CreateNamespace="true") for n in range(5))
+    return {key: entry for one in asked for key, entry in one.items()}
+
+
+def test_asks_once_which_kinds_there_are(server: ApiServer) -> None:
+    run(server.connection, "Create", _many_namespaces())
+
+    run(server.connection, "Delete", _many_namespaces())
+
+    assert server.requests.count(("GET", "/apis/apps/v1")) == 1
+    assert not any(path.endswith("namespaces/apps-4") for path in server.objects)
+
+
+def test_a_group_whose_server_is_gone_is_asked_once_for_all_namespaces(
+    server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(server.connection, "Create", _many_namespaces())
+    gone = refusal(503, "ServiceUnavailable", "the server is currently unable")
+    server.trouble = _refuse("GET", "/apis/apps/v1", gone)
+    began = time.monotonic()
+
+    run(server.connection, "Delete", _many_namespaces())
+
+    assert time.monotonic() - began < 2 * connection.PATIENCE.trouble
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    left = [line for line in lines if line["message"] == "namespace left alone"]
+    assert [line["namespace"] for line in left] == [f"apps-{n}" for n in range(5)]
+    assert all("the server is currently unable" in line["because"] for line in left)
+
+
+def test_looks_into_a_namespace_with_little_patience(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(server.connection, "Create", account("apps/api", CreateNamespace="true"))
+    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(10.0, 20.0, 0.5, 0.1))
+    late = refusal(503, "ServiceUnavailable", "try later")
+    server.trouble = _refuse("GET", f"{NAMESPACE}/configmaps", late)
+    began = time.monotonic()
+
+    run(server.connection, "Delete", account("apps/api", CreateNamespace="true"))
+
+    assert time.monotonic() - began < 10
     assert NAMESPACE in server.objects
 
 
@@ -393,7 +506,7 @@ def test_a_workload_that_goes_meanwhile_is_not_waited_for(server: ApiServer) -> 
 def test_a_stuck_rollout_is_undone(server: ApiServer) -> None:
     _deployment(server, replicas=5)
 
-    with pytest.raises(Failure, match="1 updated, 1 available of 5"):
+    with pytest.raises(Failure, match=r"1 updated, 1 available of 5.*or raise rollout_timeout"):
         run(
             server.connection,
             "Create",
@@ -410,7 +523,7 @@ def test_a_rollout_that_gave_up_is_not_waited_for(server: ApiServer) -> None:
     condition = {"reason": "ProgressDeadlineExceeded", "message": "timed out progressing"}
     server.objects[DEPLOYMENT]["status"]["conditions"] = [condition]
 
-    with pytest.raises(Failure, match="timed out progressing"):
+    with pytest.raises(Failure, match="timed out progressing'; see why its pods do not become"):
         run(server.connection, "Create", account("apps/api", Restart=["*"]))
 
 
@@ -433,6 +546,141 @@ def test_a_restart_that_cannot_be_undone_is_told(server: ApiServer) -> None:
             account("apps/api", Restart=["*"]),
             RolloutTimeoutSeconds="0.3",
         )
+
+
+RESTARTING = account("apps/api", Restart=["deployment/api"])
+UNRELATED = {**RESTARTING, **account("apps/other")}
+OTHER_ROLE = account("apps/api", role=TWO, Restart=["deployment/api"])
+
+
+def test_a_workload_that_was_made_after_its_account_is_not_restarted(server: ApiServer) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+    before = len(server.writes)
+
+    run(server.connection, "Update", UNRELATED, RESTARTING)
+
+    assert server.writes[before:] == [("POST", ACCOUNTS)]
+
+
+@pytest.mark.parametrize("spec", [{"strategy": {"type": "Recreate"}}, {"replicas": 3}])
+def test_no_workload_fails_an_update_that_does_not_concern_it_nor_its_rollback(
+    server: ApiServer, spec: dict[str, Any]
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server, **spec)
+    _budget(server, allowed=0, healthy=1)
+
+    for asked, old in ((UNRELATED, RESTARTING), (RESTARTING, UNRELATED)):
+        run(server.connection, "Update", asked, old, RolloutTimeoutSeconds="0.3")
+
+    assert _template_role(server) is None
+
+
+def test_a_workload_that_was_made_after_its_account_restarts_for_another_role(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+
+    run(server.connection, "Update", OTHER_ROLE, RESTARTING)
+
+    assert _template_role(server) == TWO
+
+
+def test_the_rollback_of_a_change_that_was_refused_restarts_nothing(server: ApiServer) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server, strategy={"type": "Recreate"})
+    _budget(server, allowed=0, healthy=1)
+    before = len(server.writes)
+    with pytest.raises(Failure, match="lower maxUnavailable"):
+        run(server.connection, "Update", OTHER_ROLE, RESTARTING)
+
+    run(server.connection, "Update", RESTARTING, OTHER_ROLE)
+
+    assert server.writes[before:] == []
+
+
+@pytest.mark.parametrize("ownership", ["CREATE", "ADOPT"])
+@pytest.mark.parametrize("write", range(3))
+def test_a_change_of_role_that_was_killed_restarts_when_it_is_tried_again(
+    server: ApiServer, ownership: str, write: int
+) -> None:
+    if ownership == "ADOPT":
+        server.put(f"{ACCOUNTS}/api", {})
+    old = account("apps/api", ownership, Restart=["*"])
+    new = account("apps/api", ownership, role=TWO, Restart=["*"])
+    run(server.connection, "Create", old)
+    _deployment(server)
+    with killed_at(write):
+        run(server.connection, "Update", new, old)
+
+    run(server.connection, "Update", new, old)
+
+    assert _template_role(server) == TWO
+    assert _roles(server) == {"api": TWO}
+    assert RESTART_DUE not in server.objects[f"{ACCOUNTS}/api"]["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("write", range(1, 3))
+def test_a_change_of_role_that_was_killed_restarts_when_it_is_rolled_back(
+    server: ApiServer, write: int
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+    with killed_at(write):
+        run(server.connection, "Update", OTHER_ROLE, RESTARTING)
+
+    run(server.connection, "Update", RESTARTING, OTHER_ROLE)
+
+    assert _template_role(server) == ONE
+    assert _roles(server) == {"api": ONE}
+    assert RESTART_DUE not in server.objects[f"{ACCOUNTS}/api"]["metadata"]["annotations"]
+
+
+def test_a_released_account_keeps_no_mark_of_a_restart_that_was_killed(server: ApiServer) -> None:
+    server.put(f"{ACCOUNTS}/api", {})
+    _deployment(server)
+    asked = account("apps/api", "ADOPT", Restart=["*"])
+    with killed_at(1):
+        run(server.connection, "Create", asked)
+
+    run(server.connection, "Delete", asked)
+
+    assert "annotations" not in server.objects[f"{ACCOUNTS}/api"]["metadata"]
+
+
+def test_an_account_that_moves_to_another_batch_restarts_nothing(server: ApiServer) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+
+    run(server.connection, "Create", RESTARTING, logical_id="Batch1")
+
+    assert _template_role(server) is None
+
+
+def test_pods_that_were_made_without_the_role_restart_though_their_binding_does_not_change(
+    server: ApiServer,
+) -> None:
+    run(server.connection, "Create", RESTARTING)
+    server.edit(f"{ACCOUNTS}/api", {"metadata": {"annotations": {ROLE: TWO}}})
+    _deployment(server)
+
+    run(server.connection, "Update", UNRELATED, RESTARTING)
+
+    assert _template_role(server) == ONE
+
+
+@pytest.mark.parametrize("spec", [{"strategy": {"type": "Recreate"}}, {"replicas": 3}])
+def test_they_do_not_fail_the_update_either(server: ApiServer, spec: dict[str, Any]) -> None:
+    run(server.connection, "Create", RESTARTING)
+    server.edit(f"{ACCOUNTS}/api", {"metadata": {"annotations": {ROLE: TWO}}})
+    _deployment(server, **spec)
+    _budget(server, allowed=0, healthy=1)
+
+    run(server.connection, "Update", UNRELATED, RESTARTING, RolloutTimeoutSeconds="0.3")
+
+    assert _roles(server)["api"] == ONE
 
 
 def _budget(server: ApiServer, allowed: int, healthy: int) -> None:

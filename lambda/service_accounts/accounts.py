@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, log
-from kubernetes_api.binding_plan import Verb, decide, undo
 from kubernetes_api.connection import ApiError, Conflict
+from service_accounts.binding_plan import Verb, decide, undo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from kubernetes_api.binding import Binding
-    from kubernetes_api.binding_plan import Step
     from kubernetes_api.connection import Api
     from kubernetes_api.owner import Owner
+    from service_accounts.binding import Binding
+    from service_accounts.binding_plan import Step
 
 # An object that changes under our hands this often is fought over.
 _READINGS = 6

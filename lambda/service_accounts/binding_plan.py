@@ -10,11 +10,9 @@ keeps what a take-over or `Force` replaced, until that other resource lets go or
 from __future__ import annotations
 
 import enum
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kubernetes_api.binding import ADOPT, CREATE
 from kubernetes_api.connection import FIELD_MANAGER
 from kubernetes_api.owner import MANAGED_BY, OWNER, Owner, owner_of
 from kubernetes_api.shared_keys import (
@@ -24,21 +22,27 @@ from kubernetes_api.shared_keys import (
     difference,
     guarded,
     has_foreign_manager,
-    inverse,
     is_managed_by_us,
     keys_of,
     managers_of,
+    patched_keys,
     still_ours,
     undone,
 )
+from kubernetes_api.undo_journal import (
+    UNDO,
+    read_undo_journal,
+    taken_from,
+    undo_journal,
+    without_undo,
+)
+from service_accounts.binding import ADOPT, CREATE, RESTART_DUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kubernetes_api.binding import Binding
     from kubernetes_api.shared_keys import Keys, Object
-
-UNDO = "irsa-stack/undo"
+    from service_accounts.binding import Binding
 
 
 class Verb(enum.Enum):
@@ -121,11 +125,6 @@ def undo(before: Object | None, after: Object | None, now: Object | None) -> Ste
     return Step(Verb.PATCH, guarded(now, change)) if change else _NOTHING
 
 
-def is_taken_over(thing: Object) -> bool:
-    """Whether another resource that bound the object has not let go of it yet."""
-    return bool((_read_journal(thing).get("annotations") or {}).get(OWNER))
-
-
 def new_object(binding: Binding, owner: Owner) -> dict[str, Any]:
     """The service account as we make it, with our marks."""
     return {
@@ -164,7 +163,7 @@ def _patch_of_ours(wanted: Binding, previous: Binding | None, found: Object, own
     if not change:
         return _NOTHING
     if not owner.holds(found):
-        change["annotations"][UNDO] = _journal(found, change)
+        change["annotations"][UNDO] = undo_journal(found, change)
     return Step(Verb.PATCH, guarded(found, change))
 
 
@@ -173,16 +172,19 @@ def _application(
 ) -> Step:
     keys = wanted.keys
     keys["annotations"][OWNER] = owner.mark
-    undo_journal = keys_of(found)["annotations"].get(UNDO)
+    journal = keys_of(found)["annotations"].get(UNDO)
     replaced: dict[str, dict[str, str | None]] = {}
+    lost: set[tuple[str, str]] = set()
     if owner.yields(found):
         replaced = difference(found, keys)
-    for section, key in disputed:
+        # To apply is to drop what the other resource applied and we do not.
+        lost = applied_keys(found) - {("annotations", UNDO)}
+    for section, key in {*disputed, *lost}:
         replaced.setdefault(section, {})[key] = None
     if replaced:
-        undo_journal = _journal(found, replaced)
-    if undo_journal:
-        keys["annotations"][UNDO] = undo_journal
+        journal = undo_journal(found, replaced)
+    if journal:
+        keys["annotations"][UNDO] = journal
     owned = {(section, key) for section, values in keys.items() for key in values}
     stale = applied_keys(found) - owned
     unowned = any(not is_managed_by_us(found, section, key) for section, key in owned)
@@ -190,11 +192,8 @@ def _application(
     if not (changes or stale or unowned):
         return _NOTHING
     # What we once wrote with a patch has another manager in Kubernetes' eyes: us, by another verb.
-    own_patch = any(
-        (FIELD_MANAGER, "Update") in managers_of(found, section, key)
-        for section, values in changes.items()
-        for key in values
-    )
+    changed = {(section, key) for section, values in changes.items() for key in values}
+    own_patch = bool(changed & patched_keys(found))
     force = bool(disputed) or own_patch
     guard = {"uid": found["metadata"]["uid"]}
     if force:
@@ -206,16 +205,15 @@ def _application(
 
 
 def _release(previous: Binding, found: Object, owner: Owner) -> Step:
-    journal = _read_journal(found)
-    taken_from = (journal.get("annotations") or {}).get(OWNER) or ""
+    journal, former = read_undo_journal(found), taken_from(found)
     if owner.shares(found) and not owner.holds(found):
         # The other resource has it for good now: it need not give it back.
-        if taken_from == owner.mark:
-            return Step(Verb.PATCH, guarded(found, {"annotations": {UNDO: None}}))
+        if former == owner.mark:
+            return Step(Verb.PATCH, without_undo(found))
         return Step(Verb.LEAVE, reason=f"{previous.key} is bound by {owner_of(found)} now")
     if owner.yields(found):
         return Step(Verb.LEAVE, reason=f"{previous.key} belongs to {owner_of(found)}")
-    if owner.holds(found) and taken_from:
+    if owner.holds(found) and former:
         return Step(Verb.PATCH, guarded(found, _with_annotations(journal, {UNDO: None})))
     if owner.made(found) and previous.ownership == CREATE:
         return _deletion(found)
@@ -225,7 +223,7 @@ def _release(previous: Binding, found: Object, owner: Owner) -> Step:
         for section, keys in ours.items()
     }
     if owner.holds(found):
-        back = _with_annotations(back, {OWNER: None, UNDO: None})
+        back = _with_annotations(back, {OWNER: None, UNDO: None, RESTART_DUE: None})
         if owner.made(found):
             back["labels"][MANAGED_BY] = None
     change = difference(found, back)
@@ -262,18 +260,6 @@ def _with_annotations(
 
 def _bound_by_another_stack(found: Object, owner: Owner) -> bool:
     return bool(owner_of(found)) and not owner.shares(found)
-
-
-def _journal(found: Object, change: Keys) -> str:
-    return json.dumps(inverse(found, change), sort_keys=True, separators=(",", ":"))
-
-
-def _read_journal(found: Object) -> dict[str, dict[str, str | None]]:
-    try:
-        journal = json.loads(keys_of(found)["annotations"].get(UNDO, "{}"))
-    except ValueError:
-        return {}
-    return journal if isinstance(journal, dict) else {}
 
 
 def _provenance(found: Object) -> str:

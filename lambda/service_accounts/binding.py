@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# See: https://github.com/aws/amazon-eks-pod-identity-webhook
-ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+# On the account, until its consumers are restarted for its role: see `service_accounts.consumers`.
+RESTART_DUE = "irsa-stack/restart-due"
 CREATE = "CREATE"
 ADOPT = "ADOPT"
 
@@ -38,6 +40,11 @@ class Binding:
         return {"labels": dict(self.labels), "annotations": dict(self.annotations)}
 
     @property
+    def with_restart_due(self) -> Binding:
+        """The same while its consumers are not restarted yet."""
+        return replace(self, annotations={**self.annotations, RESTART_DUE: "true"})
+
+    @property
     def role_arn(self) -> str:
         """The role, as the annotation names it; empty without one."""
-        return self.annotations.get(ROLE_ANNOTATION, "")
+        return self.annotations.get(ROLE_ARN_ANNOTATION, "")

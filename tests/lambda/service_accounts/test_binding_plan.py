@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kubernetes_api.binding import ADOPT, CREATE, Binding
-from kubernetes_api.binding_plan import Verb, decide, undo
 from kubernetes_api.owner import Owner
+from service_accounts.binding import ADOPT, CREATE, Binding
+from service_accounts.binding_plan import Verb, decide, undo
 
 ME = Owner("stack", "Batch0")
 SIBLING, STRANGER = "stack#Batch1", "other#Batch0"
@@ -154,6 +154,23 @@ def test_an_account_taken_over_is_handed_back_until_the_other_lets_go() -> None:
         "irsa-stack/undo": None,
     }
     assert let_go.body["metadata"]["annotations"] == {"irsa-stack/undo": None}
+
+
+def test_what_the_other_applied_and_we_do_not_is_handed_back_too() -> None:
+    journal = "irsa-stack/detached-policies"
+    found = _adopted(owner=SIBLING, **{journal: "{}"})
+
+    taken = decide(_binding(ADOPT, "two"), None, found, ME)
+    written = taken.body["metadata"]["annotations"]
+    back = decide(None, _binding(ADOPT, "two"), _adopted("two", **written), ME)
+
+    assert journal not in written
+    assert back.body["metadata"]["annotations"] == {
+        ROLE: "one",
+        journal: "{}",
+        "irsa-stack/owner": SIBLING,
+        "irsa-stack/undo": None,
+    }
 
 
 def test_a_key_that_is_no_longer_asked_for_goes() -> None:

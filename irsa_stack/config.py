@@ -146,6 +146,11 @@ class EndpointSettings(_Part):
             faults.append("must be private, public or both, got neither; set private: true")
         if self.public_cidrs and not self.public:
             faults.append("public_cidrs must go with public: true, got false; remove them")
+        elif self.public_cidrs and not self.private:
+            faults.append(
+                "public_cidrs must go with private: true, got false; nodes and functions have no"
+                " address that could be listed"
+            )
         refuse(faults)
         return self
 

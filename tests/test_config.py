@@ -143,6 +143,10 @@ BAD = {
         NEW, {"cluster.new.endpoint": {"public": False, "public_cidrs": ["10.0.0.0/16"]}},
         "cluster.new.endpoint", "remove them",
     ),
+    "public CIDRs without a private endpoint": (
+        NEW, {"cluster.new.endpoint": {"private": False, "public_cidrs": ["10.0.0.0/16"]}},
+        "cluster.new.endpoint", "public_cidrs must go with private: true",
+    ),
     "neither new nor existing": (NEW, {"cluster": {}}, "cluster", "give one"),
     "both new and existing": (
         NEW, {"cluster.existing": EXISTING["cluster"]["existing"]}, "cluster", "give one",

@@ -247,7 +247,7 @@ class IrsaRole(Construct):
                 self._trust(trust)
             except InvalidInput as error:
                 yield from error.faults
-        yield from budgets.trust_policy_faults(
+        yield from budgets.trust_policy_size_faults(
             self.trust_policy,
             role=self._label,
             allowed=self._trust_policy_characters,

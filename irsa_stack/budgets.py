@@ -103,7 +103,8 @@ def role_name_faults(role_name: str | None, *, of: str = "role_name") -> Iterato
     if len(written) > ROLE_NAME_CHARACTERS:
         yield (
             f"{of} must be at most {ROLE_NAME_CHARACTERS} characters, got"
-            f" {_count(written, role_name)}: {role_name!r}; shorten it, or leave it out and CloudFormation names the role"
+            f" {_count(written, role_name)}: {role_name!r}; shorten it, or leave it out and"
+            " CloudFormation names the role"
         )
     elif not _ROLE_NAME.fullmatch(written):
         yield f"{of} must use letters, digits and _+=,.@-, got {role_name!r}; leave the others out"

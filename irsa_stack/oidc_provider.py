@@ -39,7 +39,8 @@ class EksOidcProvider(Resource):
         ca_bundle: PEM of a private CA, for the computation. Default: public CAs.
         allow_private: whether the issuer may live at a private address. Default: no.
         tags: tags of the provider. Default: none but those of the scope.
-        settings: log retention, key, boundary and path of the computing function.
+        settings: log retention, key, boundary and path of the computing function, of which a stack
+            has one. Default: those of the stack's first provider.
 
     Raises:
         InvalidInput: a property breaks a rule of IAM; all faults are listed.

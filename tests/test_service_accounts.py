@@ -363,7 +363,7 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
             "rem",
         ),
         ({"role_arn": "arn:aws:iam::111122223333:role:api"}, "role_arn must be written", "slash"),
-        ({"role_name": "r" * 65}, "role_name must be at most 64", "shorten"),
+        ({"role_name": "r" * 65}, "role_name of Api must be at most 64", "shorten"),
         ({"audience": ""}, "audience must be one exact value", "sts.amazonaws.com"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from irsa_stack.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.intrinsics import Intrinsics
 from irsa_stack.issuer import LONGEST_EKS_ISSUER
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -50,6 +51,19 @@ def document_characters(
     return len(TOKEN.sub(lambda token: "x" * _token_characters(token[0], known), text))
 
 
+def longest_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *document* of a template as `document_characters` counts it.
+
+    Pseudo parameters have their longest value, what else only the deploy can tell is a token.
+    """
+    known = {
+        f"AWS::{pseudo.removeprefix('AWS.')}": "x" * characters
+        for pseudo, characters in _LONGEST_PSEUDO_PARAMETER.items()
+    }
+    found: dict[str, Any] = Intrinsics(resources={}, known=known).resolved(document)
+    return found
+
+
 def trust_policy_size_faults(
     document: Mapping[str, Any],
     *,
@@ -81,7 +95,8 @@ def inline_policies_faults(
     if size > INLINE_POLICIES_CHARACTERS:
         yield (
             f"inline policies of {role} must be at most {INLINE_POLICIES_CHARACTERS} characters"
-            f" together, got {size} at the longest; move some into managed_policies"
+            f" together, got {size} at the longest; move some into managed_policies, or"
+            " into an iam.ManagedPolicy that has the role in its roles"
         )
 
 

@@ -1,13 +1,14 @@
 """IAM roles that only named service accounts can assume."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 import jsii
-from aws_cdk import ArnFormat, Aws, Duration, Resource
+from aws_cdk import ArnFormat, Aws, Duration, Resource, Stack
 from aws_cdk import aws_iam as iam
-from constructs import Construct, DependencyGroup
+from constructs import Construct, DependencyGroup, IValidation
 
 from irsa_stack import budgets
 from irsa_stack.arn import arn_faults, partition_of_region
@@ -129,6 +130,7 @@ class IrsaRole(Resource):
             ]
         )
         every = [*own, *(trust for trust in given if isinstance(trust, Trust))]
+        self._scope = scope
         self._label = id
         self._audience = audience
         self._trust_policy_characters = trust_policy_characters
@@ -185,6 +187,7 @@ class IrsaRole(Resource):
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()] or None,
         )
         self._attached: list[iam.Policy] = []
+        self._granted: list[iam.Policy] = []
         self._grants = grants
         self._arn: str | None = None
         self._grantee: iam.IRole | None = None
@@ -280,6 +283,7 @@ class IrsaRole(Resource):
             return
         self._attached.append(policy)
         policy.attach_to_role(self)
+        self._account_checked()
         if self._grants is not None and policy.stack is self.stack:
             self._grants.add(policy)
 
@@ -291,7 +295,10 @@ class IrsaRole(Resource):
         self, statement: iam.PolicyStatement
     ) -> iam.AddToPrincipalPolicyResult:
         """Add one more permission, as the CDK asks for it."""
-        return self._as_grantee().add_to_principal_policy(statement)
+        added = self._as_grantee().add_to_principal_policy(statement)
+        if isinstance(added.policy_dependable, iam.Policy):
+            self._granted = [added.policy_dependable]
+        return added
 
     def grant(self, grantee: iam.IPrincipal, *actions: str) -> iam.Grant:
         """Let *grantee* do *actions* with this role."""
@@ -324,7 +331,7 @@ class IrsaRole(Resource):
                         " inline_policies"
                     ]
                 )
-            account = self.stack.account
+            account = self._account_checked()
             name = self._get_resource_name_attribute(self._resource.ref)
             # By ARN with the path spelt out: with a path, the name is not the ARN's second part.
             # With the stack's own account: for another, resource policies would have to grant.
@@ -334,6 +341,24 @@ class IrsaRole(Resource):
             if self._grants is not None:
                 self._grants.add(self._grantee)
         return self._grantee
+
+    def _account_checked(self) -> str:
+        """Return the account, and see to it that what the role is granted is checked."""
+        granted = _Granted.of(self._scope)
+        granted.check(self, self._granted_documents, self._inline_faults)
+        return granted.account
+
+    def _granted_documents(self) -> list[iam.PolicyDocument]:
+        if self._grantee is not None and not self._granted:
+            children = self._grantee.node.children
+            self._granted = [child for child in children if isinstance(child, iam.Policy)]
+        return [policy.document for policy in [*self._attached, *self._granted]]
+
+    def _inline_faults(self, granted: Sequence[Mapping[str, Any]]) -> list[str]:
+        documents = {f"granted {position}": found for position, found in enumerate(granted)}
+        return list(
+            budgets.inline_policies_faults({**self._inline_policies, **documents}, role=self._label)
+        )
 
     def _trusting(
         self, trusted: "_Trusted", trusts: Sequence[Trust]
@@ -398,6 +423,49 @@ class _Trusted:
     @property
     def document(self) -> dict[str, Any]:
         return trust_document(self.policy, self.names)
+
+
+@jsii.implements(IValidation)
+class _Granted:
+    """Check what the roles of a stack were granted, once all is known and before it is written.
+
+    One for all of them: each call into Node costs as much as a twentieth of a role.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self.account = stack.account
+        self._stack = stack
+        self._roles: dict[IrsaRole, tuple[_Documents, _Faults]] = {}
+        stack.node.add_validation(self)
+
+    @classmethod
+    def of(cls, scope: Construct) -> "_Granted":
+        """Return that of the stack that *scope* is in, defining it at the first call."""
+        if scope not in _GRANTED:
+            stack = Stack.of(scope)
+            if stack not in _GRANTED:
+                _GRANTED[stack] = cls(stack)
+            _GRANTED[scope] = _GRANTED[stack]
+        return _GRANTED[scope]
+
+    def check(self, role: IrsaRole, documents: "_Documents", faults: "_Faults") -> None:
+        """Check the *documents* of *role* for their *faults*."""
+        self._roles[role] = documents, faults
+
+    def validate(self) -> list[str]:
+        """Return the faults of all roles."""
+        roles = self._roles.values()
+        granted = self._stack.resolve([documents() for documents, _ in roles])
+        return [
+            fault
+            for (_, faults), documents in zip(roles, granted, strict=True)
+            for fault in faults([budgets.longest_document(document) for document in documents])
+        ]
+
+
+_Documents = Callable[[], list[iam.PolicyDocument]]
+_Faults = Callable[[Sequence[Mapping[str, Any]]], list[str]]
+_GRANTED: "WeakKeyDictionary[Construct, _Granted]" = WeakKeyDictionary()
 
 
 def seconds_of(duration: Duration | None, *, of: str) -> tuple[float | None, list[str]]:

@@ -59,6 +59,13 @@ def test_a_provider_arn_with_text_around_its_tokens_is_counted_token_by_token():
     assert budgets.longest_provider_tokens(arn, ISSUER) == {}
 
 
+def test_a_document_of_a_template_counts_with_its_functions_at_their_longest():
+    bucket = ["arn:", {"Ref": "AWS::Partition"}, ":s3:::", {"Ref": "Bucket"}, "/*"]
+    document = {"Resource": {"Fn::Join": ["", bucket]}}
+    found = budgets.document_characters(budgets.longest_document(document))
+    assert found == len('{"Resource":"arn::s3:::/*"}') + len("aws-us-gov") + 128
+
+
 # Trust policies
 
 
@@ -101,7 +108,8 @@ def test_inline_policies_share_one_budget():
     [fault] = faults(5_241)
     assert fault == (
         "inline policies of Api must be at most 10240 characters together, got 10241 at the"
-        " longest; move some into managed_policies"
+        " longest; move some into managed_policies, or into an iam.ManagedPolicy that has the role"
+        " in its roles"
     )
 
 

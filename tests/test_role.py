@@ -371,6 +371,43 @@ def test_a_role_is_a_resource_of_its_stack(stack, literal_provider):
     assert resource["DeletionPolicy"] == "Retain"
 
 
+# What fits into a role
+
+
+def grant_much(role, count):
+    for number in range(count):
+        role.add_to_policy(
+            aws_iam.PolicyStatement(
+                actions=["s3:GetObject"],
+                resources=[f"arn:aws:s3:::bucket-{number:03}{'x' * 100}/*"],
+                conditions={"StringEquals": {f"aws:PrincipalTag/{number}": "y"}},
+            )
+        )
+
+
+def test_grants_that_fit_are_no_fault(stack, literal_provider):
+    grant_much(role_for(stack, literal_provider), 40)
+    assert "AWS::IAM::Policy" in types_in(template_of(stack))
+
+
+@pytest.mark.parametrize("inline", [{}, {"Own": {"Statement": [{"Sid": "x" * 9_000}]}}])
+def test_grants_count_with_the_inline_policies(stack, literal_provider, inline):
+    grant_much(role_for(stack, literal_provider, inline_policies=inline), 10 if inline else 120)
+    with pytest.raises(RuntimeError) as caught:
+        template_of(stack)
+    assert "inline policies of Api must be at most 10240 characters together" in str(caught.value)
+    assert "iam.ManagedPolicy" in str(caught.value)
+
+
+def test_a_policy_that_stands_alone_counts_too(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    resources = [f"arn:aws:s3:::bucket-{number:03}{'x' * 100}/*" for number in range(100)]
+    statement = aws_iam.PolicyStatement(actions=["s3:GetObject"], resources=resources)
+    aws_iam.Policy(stack, "Policy", roles=[role], statements=[statement])
+    with pytest.raises(RuntimeError, match="inline policies of Api must be at most 10240"):
+        template_of(stack)
+
+
 # Aspects and tags
 
 

@@ -70,8 +70,9 @@ class IrsaRole(Resource):
         managed_policies: policies attached at definition. Default: none.
         inline_policies: documents by name, as `iam.PolicyDocument` or plain JSON. Default: none.
         max_session_duration: 1 to 12 hours. Default: 1 hour, set by IAM.
-        description: at most 1,000 characters. Default: the accounts it is for.
-        tags: tags of the role. Default: the account's name and namespace.
+        description: at most 1,000 characters. Default: none.
+        tags: tags of the role. A role of one account also has `ServiceAccountName` and
+            `ServiceAccountNamespace`, unless given here. Default: those two.
         grants: group that the policies of grants join, for whatever must wait for them. Default:
             nothing waits.
         trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
@@ -141,6 +142,7 @@ class IrsaRole(Resource):
 
         documents = dict(inline_policies or {})
         self._inline_policies = _as_json(documents)
+        all_tags = {**_account_tags(every), **(tags or {})}
         seconds, untimely = seconds_of(max_session_duration, of=f"max_session_duration of {id}")
         self._trusted, faults = self._trusting(_Trusted(), every)
         faults += [
@@ -150,7 +152,7 @@ class IrsaRole(Resource):
             *budgets.path_faults(path, of=f"path of {id}"),
             *budgets.description_faults(description, of=f"description of {id}"),
             *budgets.session_faults(seconds, of=f"max_session_duration of {id}"),
-            *budgets.tags_faults(len(tags or {}), of=id),
+            *budgets.tags_faults(len(all_tags), of=id),
             *budgets.inline_policies_faults(self._inline_policies, role=id),
         ]
         if oidc_provider is None and (service_accounts or subject_patterns):
@@ -184,7 +186,7 @@ class IrsaRole(Resource):
             ]
             or None,
             max_session_duration=seconds,
-            tags=[{"key": key, "value": value} for key, value in (tags or {}).items()] or None,
+            tags=[{"key": key, "value": value} for key, value in all_tags.items()] or None,
         )
         self._attached: list[iam.Policy] = []
         self._granted: list[iam.Policy] = []
@@ -518,6 +520,18 @@ def _place_faults(provider_arn: str, scope: Resource) -> Iterator[str]:
         partition=None if is_deploy_time(region) else partition_of_region(region),
         account=None if is_deploy_time(own_account) else own_account,
     )
+
+
+def _account_tags(trusts: Sequence[Trust]) -> dict[str, str]:
+    """Return the tags that say which account a role is for, if it is for one."""
+    try:
+        accounts = {one for trust in trusts for one in identities(trust.service_accounts)}
+    except InvalidInput:
+        return {}  # refused by its own name
+    if len(accounts) != 1 or any(trust.subject_patterns for trust in trusts):
+        return {}
+    [account] = accounts
+    return {"ServiceAccountName": account.name, "ServiceAccountNamespace": account.namespace}
 
 
 def _kind_faults(

@@ -421,11 +421,50 @@ def test_a_boundary_by_aspect_reaches_the_role(stack, provider):
     assert found == "arn:aws:iam::111122223333:policy/boundary"
 
 
+def tags_of(stack):
+    return {tag["Key"]: tag["Value"] for tag in irsa_role(template_of(stack)).get("Tags", [])}
+
+
+def test_a_role_of_one_account_is_tagged_with_it(stack, literal_provider):
+    role_for(stack, literal_provider)
+    assert tags_of(stack) == {"ServiceAccountName": "api", "ServiceAccountNamespace": "apps"}
+
+
+def test_tags_that_are_given_win(stack, literal_provider):
+    role_for(stack, literal_provider, tags={"ServiceAccountName": "theirs", "Team": "platform"})
+    assert tags_of(stack) == {
+        "ServiceAccountName": "theirs",
+        "ServiceAccountNamespace": "apps",
+        "Team": "platform",
+    }
+
+
+def test_one_account_of_two_clusters_is_one_account(stack, literal_provider):
+    green = EksOidcProvider.from_issuer_url(stack, "Green", f"https://{OTHER_ISSUER}")
+    role_for(
+        stack, literal_provider, trusts=[Trust(oidc_provider=green, service_accounts=["apps/api"])]
+    )
+    assert tags_of(stack)["ServiceAccountName"] == "api"
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"service_accounts": ["apps/api", "apps/worker"]}, {"subject_patterns": ["apps/build-*"]}],
+)
+def test_a_role_of_several_accounts_is_tagged_with_none(stack, literal_provider, kwargs):
+    role_for(stack, literal_provider, **kwargs)
+    assert tags_of(stack) == {}
+
+
 def test_tags_of_a_scope_stand_beside_the_roles_own(stack, literal_provider):
-    role_for(stack, literal_provider, tags={"ServiceAccountName": "api"})
+    role_for(stack, literal_provider, tags={"Cost": "low"})
     Tags.of(stack).add("Team", "platform")
-    tags = {tag["Key"]: tag["Value"] for tag in irsa_role(template_of(stack))["Tags"]}
-    assert tags == {"ServiceAccountName": "api", "Team": "platform"}
+    assert tags_of(stack) == {
+        "Cost": "low",
+        "ServiceAccountName": "api",
+        "ServiceAccountNamespace": "apps",
+        "Team": "platform",
+    }
 
 
 def test_a_token_issuer_survives_an_aspect_that_changes_roles():
@@ -754,7 +793,7 @@ def test_properties_reach_the_template(stack, literal_provider):
 
 def test_a_bare_role_has_no_empty_properties(stack, literal_provider):
     role_for(stack, literal_provider)
-    assert set(irsa_role(template_of(stack))) == {"AssumeRolePolicyDocument"}
+    assert set(irsa_role(template_of(stack))) == {"AssumeRolePolicyDocument", "Tags"}
 
 
 def test_knows_whom_it_trusts(stack, literal_provider):

@@ -48,6 +48,7 @@ class Thumbprints:
         Raises:
             InvalidInput: a value is no thumbprint, or there are too many.
         """
+        also = _listed(also)
         refuse(thumbprints_faults(also, of="also", at_most=THUMBPRINTS - 1))
         return cls("computed", tuple(also))
 
@@ -61,6 +62,7 @@ class Thumbprints:
         Raises:
             InvalidInput: a value is no thumbprint, or there are none or too many.
         """
+        values = _listed(values)
         faults = list(thumbprints_faults(values, of="thumbprints", at_most=THUMBPRINTS))
         if not values:
             faults.append(
@@ -74,6 +76,10 @@ class Thumbprints:
     def chosen_by_iam(cls) -> "Thumbprints":
         """Give none: IAM fetches one when the provider is created, and never again."""
         return cls("iam")
+
+
+def _listed(values: Sequence[str]) -> Sequence[str]:
+    return values if isinstance(values, str) else tuple(values)
 
 
 def thumbprints_faults(values: Sequence[str], *, of: str, at_most: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from irsa_stack.arn import arn_faults
@@ -113,11 +114,12 @@ def trust_statements(
 def listed(values: Any) -> Any:  # noqa: ANN401 (whatever a caller may give)
     """Return *values* as a tuple, since a generator gives each of them once only.
 
-    What is no list is returned as it is, for the fault that names it.
+    A set is sorted: its own order is another one in each synth. What is no list is returned as it
+    is, for the fault that names it.
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
         return values
-    return tuple(values)
+    return tuple(sorted(values, key=str) if isinstance(values, AbstractSet) else values)
 
 
 def identities(

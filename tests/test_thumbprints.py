@@ -34,6 +34,11 @@ def test_chosen_by_iam_gives_none():
     assert Thumbprints.chosen_by_iam() == Thumbprints("iam")
 
 
+def test_takes_a_generator_for_a_list():
+    assert Thumbprints.exactly(value for value in [AMAZON]).values == (AMAZON,)
+    assert Thumbprints.computed(also=(value for value in [AMAZON])).values == (AMAZON,)
+
+
 def test_takes_values_known_only_at_deploy():
     assert Thumbprints.exactly([TOKEN]).values == (TOKEN,)
 

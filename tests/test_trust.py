@@ -57,6 +57,11 @@ def test_takes_a_generator_for_a_list():
     )
 
 
+def test_the_accounts_of_a_set_stand_in_an_order_of_their_own():
+    names = [f"apps/{letter}" for letter in "abcdefgh"]
+    assert policy(service_accounts=frozenset(names)) == policy(*names)
+
+
 def test_takes_identities_as_well_as_text():
     assert policy(ServiceAccountIdentity("apps", "api")) == policy("apps/api")
 

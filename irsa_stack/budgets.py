@@ -161,10 +161,11 @@ def session_faults(seconds: float | None, *, of: str = "max_session_duration") -
         yield f"{of} must be 1 to 12 hours, got {seconds} seconds; IAM allows no other"
 
 
-def tags_faults(count: int, *, of: str) -> Iterator[str]:
-    """Say why IAM would refuse that many tags."""
+def tags_faults(count: int, *, of: str, own: int = 0) -> Iterator[str]:
+    """Say why IAM would refuse that many tags, *own* of which the user did not give."""
     if count > TAGS:
-        yield f"tags of {of} must be at most {TAGS}, got {count}; remove some"
+        ours = f" with {own} that every such role has" if own else ""
+        yield f"tags of {of} must be at most {TAGS}, got {count}{ours}; remove some"
 
 
 def _written(text: str | None) -> str | None:

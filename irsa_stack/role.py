@@ -152,7 +152,7 @@ class IrsaRole(Resource):
             *budgets.path_faults(path, of=f"path of {id}"),
             *budgets.description_faults(description, of=f"description of {id}"),
             *budgets.session_faults(seconds, of=f"max_session_duration of {id}"),
-            *budgets.tags_faults(len(all_tags), of=id),
+            *budgets.tags_faults(len(all_tags), of=id, own=len(all_tags) - len(tags or {})),
             *budgets.inline_policies_faults(self._inline_policies, role=id),
         ]
         if oidc_provider is None and (service_accounts or subject_patterns):

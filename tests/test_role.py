@@ -439,6 +439,19 @@ def test_tags_that_are_given_win(stack, literal_provider):
     }
 
 
+@pytest.mark.parametrize(("given", "fits"), [(48, True), (49, False)])
+def test_the_tags_of_its_account_count_with_those_that_are_given(
+    stack, literal_provider, given, fits
+):
+    tags = {f"k{number}": "v" for number in range(given)}
+    if fits:
+        role_for(stack, literal_provider, tags=tags)
+        assert len(tags_of(stack)) == 50
+        return
+    [fault] = faults_of(stack, literal_provider, tags=tags)
+    assert "got 51 with 2 that every such role has; remove some" in fault
+
+
 def test_one_account_of_two_clusters_is_one_account(stack, literal_provider):
     green = EksOidcProvider.from_issuer_url(stack, "Green", f"https://{OTHER_ISSUER}")
     role_for(

@@ -73,8 +73,8 @@ class IrsaRole(Resource):
         description: at most 1,000 characters. Default: none.
         tags: tags of the role. A role of one account also has `ServiceAccountName` and
             `ServiceAccountNamespace`, unless given here. Default: those two.
-        grants: group that the policies of grants join, for whatever must wait for them. Default:
-            nothing waits.
+        grants: group that policies of grants, and attached ones, join for whatever must wait for
+            them. Default: nothing waits.
         trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
         allow_default_service_account: whether the account named `default` may have the role.
 

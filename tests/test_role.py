@@ -23,6 +23,7 @@ from aws_cdk import (
     aws_sns,
     aws_sqs,
 )
+from constructs import DependencyGroup
 
 from irsa_stack import EksOidcProvider, InvalidInput, IrsaRole, Trust
 from tests.support.templates import app_with_flags, synthesise, template_of, templates_of
@@ -323,6 +324,17 @@ def test_a_policy_reaches_the_role_once_however_it_is_attached(stack, literal_pr
     policy = only(template, next(one for one in types_in(template) if one.endswith("Policy")))
     assert _role_names(template, policy) == [_logical_id(template)]
     assert policy["PolicyDocument"]["Statement"][0]["Action"] == "sqs:SendMessage"
+
+
+def test_what_waits_for_grants_waits_for_a_policy_that_stands_alone(stack, literal_provider):
+    grants = DependencyGroup()
+    role = role_for(stack, literal_provider, grants=grants)
+    aws_iam.Policy(stack, "P", roles=[role], statements=[aws_iam.PolicyStatement(**ASK)])
+    aws_sqs.Queue(stack, "Queue").node.add_dependency(grants)
+    resources = template_of(stack)["Resources"]
+    [queue] = [body for body in resources.values() if body["Type"] == "AWS::SQS::Queue"]
+    [policy] = [key for key, body in resources.items() if body["Type"] == "AWS::IAM::Policy"]
+    assert queue["DependsOn"] == [policy]
 
 
 def test_a_managed_policy_on_the_cdks_interface_is_attached(stack, literal_provider):

@@ -38,39 +38,56 @@ def arn_faults(
     """Say what makes *arn* no ARN of an IAM *kind* (`role`, `policy`, `oidc-provider`).
 
     Args:
-        arn: the value; a deploy-time one has no faults yet.
+        arn: the value; whatever of it is known only at deploy time has no faults yet.
         kind: the word before the first slash of the resource.
         of: the property that holds it, for the message.
         partition: partition that it must be in. Default: any.
         account: account that it must be in. Default: any.
     """
-    if is_deploy_time(arn):
-        if not isinstance(arn, str):
-            yield f"{of} must be an ARN, got {arn!r}; put it in quotes"
+    if not isinstance(arn, str):
+        yield f"{of} must be an ARN, got {arn!r}; put it in quotes"
         return
     example = f"arn:aws:iam::ACCOUNT:{kind}/NAME"
-    parts = str(arn).split(":", 5)
+    parts = arn.split(":", 5)
+    if is_deploy_time(arn) and len(parts) != 6:  # noqa: PLR2004 (an ARN's six parts)
+        return
     if len(parts) != 6 or parts[0] != "arn":  # noqa: PLR2004 (an ARN's six parts)
         yield f"{of} must be an ARN such as {example}, got {arn!r}; copy it from IAM"
         return
     _, arn_partition, service, region, owner, resource = parts
-    if arn_partition not in PARTITIONS:
-        yield f"{of} must be in one of {', '.join(PARTITIONS)}, got {arn!r}; correct it"
-    elif partition is not None and arn_partition != partition:
-        yield (
-            f"{of} must be in partition {partition}, got {arn!r}; partitions do not trust each"
-            f" other, so write arn:{partition}:..."
-        )
+    yield from _partition_faults(arn, arn_partition, partition, of)
     if service != "iam" or region:
         yield f"{of} must be an IAM ARN such as {example}, got {arn!r}; IAM ARNs have no region"
-    if not (_ACCOUNT.fullmatch(owner) or (kind == "policy" and owner == "aws")):
-        yield f"{of} must hold a 12-digit account, got {arn!r}; correct the account"
-    elif account is not None and owner != account:
-        yield f"{of} must be in account {account}, got {arn!r}; define one in that account"
+    yield from _account_faults(arn, owner, kind, account, of)
     yield from _resource_faults(arn, resource, kind, of)
 
 
-def _resource_faults(arn: object, resource: str, kind: str, of: str) -> Iterator[str]:
+def _partition_faults(arn: str, found: str, expected: str | None, of: str) -> Iterator[str]:
+    if is_deploy_time(found):
+        return
+    if found not in PARTITIONS:
+        yield f"{of} must be in one of {', '.join(PARTITIONS)}, got {arn!r}; correct it"
+    elif expected is not None and found != expected:
+        yield (
+            f"{of} must be in partition {expected}, got {arn!r}; partitions do not trust each"
+            f" other, so write arn:{expected}:..."
+        )
+
+
+def _account_faults(
+    arn: str, found: str, kind: str, expected: str | None, of: str
+) -> Iterator[str]:
+    if is_deploy_time(found):
+        return
+    if not (_ACCOUNT.fullmatch(found) or (kind == "policy" and found == "aws")):
+        yield f"{of} must hold a 12-digit account, got {arn!r}; correct the account"
+    elif expected is not None and found != expected:
+        yield f"{of} must be in account {expected}, got {arn!r}; define one in that account"
+
+
+def _resource_faults(arn: str, resource: str, kind: str, of: str) -> Iterator[str]:
+    if is_deploy_time(resource):
+        return
     if resource.startswith(f"{kind}:"):
         yield f"{of} must be written {kind}/NAME, got {arn!r}; replace the last colon by a slash"
     elif not resource.startswith(f"{kind}/") or resource.endswith("/"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from irsa_stack.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.intrinsics import Intrinsics
 from irsa_stack.issuer import LONGEST_EKS_ISSUER
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -26,7 +27,7 @@ LONGEST_TOKEN = 128
 _LONGEST_PSEUDO_PARAMETER = {
     "AWS.Partition": len("aws-us-gov"),
     "AWS.AccountId": 12,
-    "AWS.Region": len("ap-southeast-1"),
+    "AWS.Region": len("us-isof-south-1"),
     "AWS.URLSuffix": len("amazonaws.com.cn"),
 }
 _ROLE_NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
@@ -50,7 +51,20 @@ def document_characters(
     return len(TOKEN.sub(lambda token: "x" * _token_characters(token[0], known), text))
 
 
-def trust_policy_faults(
+def longest_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *document* of a template as `document_characters` counts it.
+
+    Pseudo parameters have their longest value, what else only the deploy can tell is a token.
+    """
+    known = {
+        f"AWS::{pseudo.removeprefix('AWS.')}": "x" * characters
+        for pseudo, characters in _LONGEST_PSEUDO_PARAMETER.items()
+    }
+    found: dict[str, Any] = Intrinsics(resources={}, known=known).resolved(document)
+    return found
+
+
+def trust_policy_size_faults(
     document: Mapping[str, Any],
     *,
     role: str,
@@ -81,7 +95,8 @@ def inline_policies_faults(
     if size > INLINE_POLICIES_CHARACTERS:
         yield (
             f"inline policies of {role} must be at most {INLINE_POLICIES_CHARACTERS} characters"
-            f" together, got {size} at the longest; move some into managed_policies"
+            f" together, got {size} at the longest; move some into managed_policies, or"
+            " into an iam.ManagedPolicy that has the role in its roles"
         )
 
 
@@ -97,38 +112,45 @@ def managed_policy_faults(document: Mapping[str, Any], *, policy: str) -> Iterat
 
 def role_name_faults(role_name: str | None, *, of: str = "role_name") -> Iterator[str]:
     """Say why IAM would refuse the name of a role."""
-    if role_name is None or is_deploy_time(role_name):
+    written = _written(role_name)
+    if written is None:
         return
-    if len(role_name) > ROLE_NAME_CHARACTERS:
+    if len(written) > ROLE_NAME_CHARACTERS:
         yield (
-            f"{of} must be at most {ROLE_NAME_CHARACTERS} characters, got {len(role_name)}:"
-            f" {role_name!r}; shorten it, or leave it out and CloudFormation names the role"
+            f"{of} must be at most {ROLE_NAME_CHARACTERS} characters, got"
+            f" {_count(written, role_name)}: {role_name!r}; shorten it, or leave it out and"
+            " CloudFormation names the role"
         )
-    elif not _ROLE_NAME.fullmatch(role_name):
+    elif not _ROLE_NAME.fullmatch(written):
         yield f"{of} must use letters, digits and _+=,.@-, got {role_name!r}; leave the others out"
 
 
 def path_faults(path: str | None, *, of: str = "path") -> Iterator[str]:
     """Say why IAM would refuse the path of a role."""
-    if path is None or is_deploy_time(path):
+    written = _written(path)
+    if path is None or written is None:
         return
-    if len(path) > PATH_CHARACTERS:
-        yield f"{of} must be at most {PATH_CHARACTERS} characters, got {len(path)}; shorten it"
-    elif not _PATH.fullmatch(path):
+    if len(written) > PATH_CHARACTERS:
+        yield (
+            f"{of} must be at most {PATH_CHARACTERS} characters, got"
+            f" {_count(written, path)}; shorten it"
+        )
+    elif not _PATH.fullmatch(written):
         guess = "/" + "/".join(part for part in path.split("/") if part)
         yield f"{of} must start and end with '/', got {path!r}; try {guess.rstrip('/') + '/'!r}"
 
 
 def description_faults(description: str | None, *, of: str = "description") -> Iterator[str]:
     """Say why IAM would refuse the description of a role."""
-    if description is None or is_deploy_time(description):
+    written = _written(description)
+    if written is None:
         return
-    if len(description) > DESCRIPTION_CHARACTERS:
+    if len(written) > DESCRIPTION_CHARACTERS:
         yield (
-            f"{of} must be at most {DESCRIPTION_CHARACTERS} characters, got {len(description)};"
-            " shorten it"
+            f"{of} must be at most {DESCRIPTION_CHARACTERS} characters, got"
+            f" {_count(written, description)}; shorten it"
         )
-    elif not _DESCRIPTION.fullmatch(description):
+    elif not _DESCRIPTION.fullmatch(written):
         yield f"{of} must use Latin-1 characters, got {description!r}; replace the others"
 
 
@@ -139,19 +161,35 @@ def session_faults(seconds: float | None, *, of: str = "max_session_duration") -
         yield f"{of} must be 1 to 12 hours, got {seconds} seconds; IAM allows no other"
 
 
-def tags_faults(count: int, *, of: str) -> Iterator[str]:
-    """Say why IAM would refuse that many tags."""
+def tags_faults(count: int, *, of: str, own: int = 0) -> Iterator[str]:
+    """Say why IAM would refuse that many tags, *own* of which the user did not give."""
     if count > TAGS:
-        yield f"tags of {of} must be at most {TAGS}, got {count}; remove some"
+        ours = f" with {own} that every such role has" if own else ""
+        yield f"tags of {of} must be at most {TAGS}, got {count}{ours}; remove some"
 
 
-def _token_characters(token: str, known: Mapping[str, int]) -> int:
+def _written(text: str | None) -> str | None:
+    """Return *text* with its deploy-time values as so many letters; None if there is no text yet.
+
+    Pseudo parameters count as their longest value, all others as one character: a name holds few,
+    and at their longest a name and a parameter would never fit together.
+    """
+    if text is None or TOKEN.fullmatch(text):
+        return None
+    return TOKEN.sub(lambda token: "x" * _token_characters(token[0], {}, unknown=1), text)
+
+
+def _count(written: str, text: str | None) -> str:
+    return f"{len(written)} at the longest" if is_deploy_time(text) else f"{len(written)}"
+
+
+def _token_characters(token: str, known: Mapping[str, int], *, unknown: int = LONGEST_TOKEN) -> int:
     if token in known:
         return known[token]
     for pseudo, characters in _LONGEST_PSEUDO_PARAMETER.items():
         if token.startswith(f"${{Token[{pseudo}."):
             return characters
-    return LONGEST_TOKEN
+    return unknown
 
 
 def longest_provider_tokens(provider_arn: str, issuer: str) -> dict[str, int]:

@@ -14,6 +14,10 @@ class InvalidInput(ValueError):  # noqa: N818 (what it is, as the errors of the 
         self.faults = tuple(faults)
         super().__init__("\n".join(self.faults))
 
+    def __reduce__(self) -> tuple[type["InvalidInput"], tuple[tuple[str, ...]]]:
+        """Pickle the faults: of the joined text, unpickling would make one fault a character."""
+        return type(self), (self.faults,)
+
 
 def refuse(faults: Iterable[str]) -> None:
     """Raise `InvalidInput` if there is any fault."""

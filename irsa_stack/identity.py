@@ -60,9 +60,11 @@ class ServiceAccountIdentity:
         Raises:
             InvalidInput: *text* is not two legal names with one slash between them.
         """
+        if not isinstance(text, str):
+            refuse([f"service_accounts must be 'namespace/name', got {text!r}; such as 'apps/api'"])
         namespace, slash, name = text.partition("/")
         if not slash:
-            refuse([f"service account must be 'namespace/name', got {text!r}; add its namespace"])
+            refuse([f"service_accounts must be 'namespace/name', got {text!r}; add its namespace"])
         return cls(namespace, name)
 
 
@@ -77,7 +79,7 @@ def namespace_faults(namespace: object) -> Iterator[str]:
         yield (
             f"namespace must be 1-{NAMESPACE_CHARACTERS} characters of a-z, 0-9 and '-', starting"
             " and ending with a letter or digit, got"
-            f" {namespace!r}{_closest(namespace, _NAMESPACE)}"
+            f" {namespace!r}{_closest(namespace, _NAMESPACE, NAMESPACE_CHARACTERS)}"
         )
 
 
@@ -92,7 +94,7 @@ def name_faults(name: object) -> Iterator[str]:
         yield (
             f"service account name must be 1-{NAME_CHARACTERS} characters of a-z, 0-9, '-' and"
             " '.', each part between dots starting and ending with a letter or digit, got"
-            f" {name!r}{_closest(name, _NAME)}"
+            f" {name!r}{_closest(name, _NAME, NAME_CHARACTERS)}"
         )
 
 
@@ -101,13 +103,13 @@ def _fits(rule: re.Pattern[str], value: object, longest: int) -> bool:
     return isinstance(value, str) and len(value) <= longest and rule.fullmatch(value) is not None
 
 
-def _closest(value: object, rule: re.Pattern[str]) -> str:
+def _closest(value: object, rule: re.Pattern[str], longest: int) -> str:
     """Suggest what the writer may have meant, if that is legal."""
     if not isinstance(value, str):
         return f" ({type(value).__name__}); put it in quotes"
     guess = re.sub(r"[^a-z0-9.-]+", "-", value.strip().lower())
     guess = ".".join(part.strip("-") for part in guess.split(".") if part.strip("-"))
-    guess = guess[:NAMESPACE_CHARACTERS].strip("-.")
+    guess = guess[:longest].strip("-.")
     if not rule.fullmatch(guess):
         guess = guess.replace(".", "-")
     return f"; try {guess!r}" if rule.fullmatch(guess) else "; choose another name"

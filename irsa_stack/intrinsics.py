@@ -69,7 +69,9 @@ class Intrinsics:
 
     def _split(self, separator: str, text: object) -> list[str] | None:
         whole = self.resolved(text)
-        return None if is_deploy_time(whole) else whole.split(separator)
+        if not isinstance(whole, str) or is_deploy_time(whole):
+            return None
+        return whole.split(separator)
 
     def _selected(self, position: Any, items: object) -> object:  # noqa: ANN401 (JSON)
         choices = self.resolved(items)

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.deploy_time import TOKEN
 from irsa_stack.faults import refuse
 
 ISSUER_URL_CHARACTERS = 255
@@ -33,34 +33,51 @@ def issuer_from_url(issuer_url: str) -> str:
 
 
 def issuer_url_faults(issuer_url: str) -> Iterator[str]:
-    """Say what makes *issuer_url* no issuer for IAM. A deploy-time value has no faults yet."""
-    if is_deploy_time(issuer_url):
+    """Say what makes *issuer_url* no issuer for IAM.
+
+    Whatever of it is known only at deploy time has no faults yet.
+    """
+    written = _written(issuer_url)
+    if written is None:
         return
-    if not issuer_url.startswith("https://"):
+    if TOKEN.match(str(issuer_url)):
+        written = f"https://{written}"  # its first value may hold the scheme
+    if not written.startswith("https://"):
         yield (
             f"issuer_url must start with https://, got {issuer_url!r};"
             " pass the cluster's OpenID Connect provider URL"
         )
         return
-    if len(issuer_url) > ISSUER_URL_CHARACTERS:
+    if len(written) > ISSUER_URL_CHARACTERS:
         yield (
             f"issuer_url must be at most {ISSUER_URL_CHARACTERS} characters, got"
-            f" {len(issuer_url)}; IAM refuses longer ones"
+            f" {len(written)}; IAM refuses longer ones"
         )
-    for fault in issuer_faults(issuer_url.removeprefix("https://")):
+    for fault in _issuer_faults(written.removeprefix("https://"), issuer_url):
         yield fault.replace("issuer must", "issuer_url must", 1)
 
 
 def issuer_faults(issuer: str) -> Iterator[str]:
     """Say what makes *issuer* (host and path, no scheme) no prefix of condition keys."""
-    if is_deploy_time(issuer):
-        return
-    if "://" in issuer:
+    written = _written(issuer)
+    if written is not None:
+        yield from _issuer_faults(written, issuer)
+
+
+def _written(value: object) -> str | None:
+    """Return *value* with names for its deploy-time values; None if it is nothing but one."""
+    if not isinstance(value, str):
+        return ""
+    return None if TOKEN.fullmatch(value) else TOKEN.sub("x.x", value)
+
+
+def _issuer_faults(written: str, issuer: str) -> Iterator[str]:
+    if "://" in written:
         yield f"issuer must have no scheme, got {issuer!r}; condition keys start with the host name"
         return
-    host, _, rest = issuer.partition("/")
-    path = f"/{rest}" if "/" in issuer else ""
-    if "?" in issuer or "#" in issuer:
+    host, _, rest = written.partition("/")
+    path = f"/{rest}" if "/" in written else ""
+    if "?" in written or "#" in written:
         yield f"issuer must have no query or fragment, got {issuer!r}; remove it"
     elif path.endswith("/"):
         yield f"issuer must have no trailing slash, got {issuer!r}; tokens carry it without"

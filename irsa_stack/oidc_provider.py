@@ -1,13 +1,15 @@
 """The IAM OIDC provider that makes IAM trust a cluster's service account tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jsii
-from aws_cdk import Aws, CfnTag, Fn, Resource, Token
+from aws_cdk import Aws, CfnTag, Fn, Resource, Stack, Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from irsa_stack.budgets import tags_faults
 from irsa_stack.deploy_time import is_deploy_time
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import FunctionSettings
@@ -17,6 +19,9 @@ from irsa_stack.thumbprints import Thumbprints
 from irsa_stack.trust import STS_AUDIENCE
 
 _CLIENT_IDS_AT_MOST = 100
+
+_ISSUER_URLS: "WeakKeyDictionary[Stack, set[str]]" = WeakKeyDictionary()
+"""Issuers that each stack has a provider of."""
 
 
 @jsii.implements(iam.IOpenIdConnectProvider)
@@ -34,7 +39,8 @@ class EksOidcProvider(Resource):
         ca_bundle: PEM of a private CA, for the computation. Default: public CAs.
         allow_private: whether the issuer may live at a private address. Default: no.
         tags: tags of the provider. Default: none but those of the scope.
-        settings: log retention, key, boundary and path of the computing function.
+        settings: log retention, key, boundary and path of the computing function, of which a stack
+            has one. Default: those of the stack's first provider.
 
     Raises:
         InvalidInput: a property breaks a rule of IAM; all faults are listed.
@@ -69,7 +75,17 @@ class EksOidcProvider(Resource):
         settings: FunctionSettings | None = None,
     ) -> None:
         super().__init__(scope, id)
-        refuse([*issuer_url_faults(issuer_url), *_client_ids_faults(client_ids)])
+        stack = self.stack
+        refuse(
+            [
+                *issuer_url_faults(issuer_url),
+                *_client_ids_faults(client_ids),
+                *_thumbprints_faults(thumbprints),
+                *tags_faults(len(tags or {}), of=id),
+                *_twice_faults(issuer_url, stack),
+            ]
+        )
+        _ISSUER_URLS.setdefault(stack, set()).add(issuer_url)
         chosen = thumbprints or Thumbprints.computed()
 
         self.root_ca_thumbprint: RootCaThumbprint | None = None
@@ -95,7 +111,7 @@ class EksOidcProvider(Resource):
             thumbprint_list=values,
             tags=[CfnTag(key=key, value=value) for key, value in (tags or {}).items()] or None,
         )
-        self._arn: str = resource.ref
+        self._arn = resource.ref
         self._issuer = (
             issuer_from_arn(self._arn)
             if is_deploy_time(issuer_url)
@@ -128,26 +144,37 @@ class EksOidcProvider(Resource):
         return {"oidcProviderArn": self._arn}
 
     @staticmethod
-    def from_issuer_url(
-        scope: Construct, id: str, issuer_url: str, *, account: str | None = None
-    ) -> iam.IOpenIdConnectProvider:
+    def from_issuer_url(scope: Construct, id: str, issuer_url: str) -> "EksOidcProvider":
         """Import the provider that IAM already has for an issuer.
 
         Args:
             scope: where the import is placed.
             id: its id.
             issuer_url: `https://` URL of the issuer.
-            account: 12-digit account that holds the provider. Default: the stack's.
+
+        Returns:
+            The provider, with `issuer` and `provider_arn` as one defined here has them. Its account
+            is that of the role that trusts it: IAM trusts no provider of another.
 
         Raises:
             InvalidInput: the URL is no issuer.
         """
-        if is_deploy_time(issuer_url):
-            issuer = Fn.select(1, Fn.split("//", issuer_url))
-        else:
-            issuer = issuer_from_url(issuer_url)
-        arn = f"arn:{Aws.PARTITION}:iam::{account or Aws.ACCOUNT_ID}:oidc-provider/{issuer}"
-        return iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(scope, id, arn)
+        return _ImportedProvider(scope, id, issuer_url)
+
+
+class _ImportedProvider(EksOidcProvider):
+    """A provider that is there already: nothing is synthesised."""
+
+    def __init__(self, scope: Construct, id: str, issuer_url: str) -> None:
+        Resource.__init__(self, scope, id)
+        refuse(issuer_url_faults(issuer_url))
+        self.root_ca_thumbprint = None
+        self._issuer = (
+            Fn.select(1, Fn.split("//", issuer_url))
+            if is_deploy_time(issuer_url)
+            else issuer_from_url(issuer_url)
+        )
+        self._arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{self._issuer}"
 
 
 def issuer_from_arn(provider_arn: str) -> str:
@@ -155,6 +182,23 @@ def issuer_from_arn(provider_arn: str) -> str:
     if Token.is_unresolved(provider_arn) and ":oidc-provider/" not in provider_arn:
         return Fn.select(1, Fn.split(":oidc-provider/", provider_arn))
     return provider_arn.partition(":oidc-provider/")[2]
+
+
+def _thumbprints_faults(thumbprints: object) -> Iterator[str]:
+    if thumbprints is not None and not isinstance(thumbprints, Thumbprints):
+        yield (
+            f"thumbprints must be Thumbprints, got {thumbprints!r}; write Thumbprints.computed(),"
+            " .exactly([...]) or .chosen_by_iam()"
+        )
+
+
+def _twice_faults(issuer_url: str, stack: Stack) -> Iterator[str]:
+    """Refuse what IAM would at deploy: an account has one provider an issuer."""
+    if issuer_url in _ISSUER_URLS.get(stack, ()):
+        yield (
+            f"issuer_url must have one EksOidcProvider in a stack, got {issuer_url!r} twice; pass"
+            " the first one on"
+        )
 
 
 def _client_ids_faults(client_ids: Sequence[str]) -> list[str]:

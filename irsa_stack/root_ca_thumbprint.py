@@ -1,10 +1,10 @@
 """The thumbprint of an OIDC issuer's root CA, computed at deploy time."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from weakref import WeakKeyDictionary
 
 from aws_cdk import CustomResource, Duration, Fn, Stack
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from irsa_stack.budgets import THUMBPRINTS
@@ -16,6 +16,9 @@ from irsa_stack.thumbprints import thumbprints_faults
 _FUNCTION_ID = "RootCaThumbprintFunction"
 _FUNCTION_SECONDS = 60
 _SERVICE_TIMEOUT = Duration.seconds(180)
+
+_FUNCTIONS: "WeakKeyDictionary[Stack, tuple[str, FunctionSettings]]" = WeakKeyDictionary()
+"""The one function of each stack, and the settings that it was defined with."""
 
 
 class RootCaThumbprint(Construct):
@@ -35,8 +38,8 @@ class RootCaThumbprint(Construct):
             ones during a rotation. At most 4. Default: none.
         allow_private: whether the issuer may live at an address that is not globally routable.
             Default: no.
-        settings: log retention, key, boundary and path of the function, if this is the first use
-            in the stack.
+        settings: log retention, key, boundary and path of the stack's one function. Default: those
+            of the first computation in the stack.
 
     Raises:
         InvalidInput: a property breaks a rule of IAM; all faults are listed.
@@ -122,14 +125,44 @@ class RootCaThumbprint(Construct):
 def _service_token(scope: Construct, settings: FunctionSettings | None) -> str:
     """Return the stack's one function, defining it at the first call."""
     stack = Stack.of(scope)
-    defined = stack.node.try_find_child(_FUNCTION_ID)
-    if defined is not None:
-        return cast("lambda_.CfnFunction", defined.node.find_child("Function")).attr_arn
-    return HandlerFunction(
-        stack,
-        _FUNCTION_ID,
-        handler="root_ca_thumbprint.on_event.handle",
-        description="Computes the root-CA thumbprint of an OIDC issuer",
-        timeout=_FUNCTION_SECONDS,
-        settings=settings,
-    ).service_token
+    defined = _FUNCTIONS.get(stack)
+    if defined is None:
+        settings = settings or FunctionSettings()
+        function = HandlerFunction(
+            stack,
+            _FUNCTION_ID,
+            handler="root_ca_thumbprint.on_event.handle",
+            description="Computes the root-CA thumbprint of an OIDC issuer",
+            timeout=_FUNCTION_SECONDS,
+            settings=settings,
+        )
+        _FUNCTIONS[stack] = function.service_token, settings
+        return function.service_token
+    service_token, first = defined
+    if settings is not None:
+        refuse(_settings_faults(settings, first))
+    return service_token
+
+
+def _settings_faults(settings: FunctionSettings, first: FunctionSettings) -> Iterator[str]:
+    differing = [
+        field.name
+        for field in fields(settings)
+        if not _same(getattr(settings, field.name), getattr(first, field.name))
+    ]
+    if differing:
+        yield (
+            "settings must be those of the stack's first EksOidcProvider or RootCaThumbprint, got"
+            f" another {' and '.join(differing)}; one function computes for all, so give each the"
+            " same settings"
+        )
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two settings are one, also if they are imports of one key or boundary."""
+    if one == other:
+        return True
+    for arn in ("managed_policy_arn", "key_arn"):
+        if hasattr(one, arn) and hasattr(other, arn):
+            return bool(getattr(one, arn) == getattr(other, arn))
+    return False

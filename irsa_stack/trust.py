@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from irsa_stack.arn import arn_faults
@@ -75,6 +76,7 @@ def trust_statements(
     subject_patterns: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the statements of `trust_policy`: one for exact subjects, one for patterns."""
+    service_accounts, subject_patterns = listed(service_accounts), listed(subject_patterns)
     faults = [
         *arn_faults(provider_arn, "oidc-provider", of="provider_arn"),
         *issuer_faults(issuer),
@@ -109,6 +111,17 @@ def trust_statements(
     return statements
 
 
+def listed(values: Any) -> Any:  # noqa: ANN401 (whatever a caller may give)
+    """Return *values* as a tuple, since a generator gives each of them once only.
+
+    A set is sorted: its own order is another one in each synth. What is no list is returned as it
+    is, for the fault that names it.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return values
+    return tuple(sorted(values, key=str) if isinstance(values, AbstractSet) else values)
+
+
 def identities(
     service_accounts: Iterable[ServiceAccountIdentity | str],
 ) -> tuple[ServiceAccountIdentity, ...]:
@@ -141,10 +154,11 @@ def default_account_faults(
 def _identities(
     service_accounts: Iterable[ServiceAccountIdentity | str], faults: list[str]
 ) -> list[ServiceAccountIdentity]:
-    if isinstance(service_accounts, str | ServiceAccountIdentity):
-        faults.append(
-            f"service_accounts must be a list, got {str(service_accounts)!r}; put it in brackets"
-        )
+    if isinstance(service_accounts, str) or not isinstance(service_accounts, Iterable):
+        shown = service_accounts
+        if isinstance(shown, ServiceAccountIdentity):
+            shown = str(shown)
+        faults.append(f"service_accounts must be a list, got {shown!r}; put it in brackets")
         return []
     found: list[ServiceAccountIdentity] = []
     for account in service_accounts:
@@ -164,22 +178,22 @@ def _subjects(
     subjects = [identity.subject for identity in _identities(service_accounts, faults)]
     faults.extend(
         f"service_accounts must name each account once, got {subject!r} twice; remove one"
-        for subject in sorted({subject for subject in subjects if subjects.count(subject) > 1})
+        for subject in _twice(subjects)
     )
     return subjects
 
 
 def _patterns(subject_patterns: Sequence[str], faults: list[str]) -> list[str]:
-    if isinstance(subject_patterns, str):
+    if isinstance(subject_patterns, str) or not isinstance(subject_patterns, Iterable):
         faults.append(
             f"subject_patterns must be a list, got {subject_patterns!r}; put it in brackets"
         )
         return []
     patterns = []
     for pattern in subject_patterns:
-        namespace, name = _split_pattern(pattern)
+        namespace, name = _split_pattern(str(pattern))
         faults.extend(
-            f"subject pattern {pattern!r}: {fault}" for fault in namespace_faults(namespace)
+            f"subject_patterns {pattern!r}: {fault}" for fault in namespace_faults(namespace)
         )
         if not NAME_PATTERN.fullmatch(name):
             faults.append(
@@ -192,7 +206,15 @@ def _patterns(subject_patterns: Sequence[str], faults: list[str]) -> list[str]:
                 " into service_accounts"
             )
         patterns.append(f"{SUBJECT_PREFIX}{namespace}:{name}")
+    faults.extend(
+        f"subject_patterns must hold each pattern once, got {pattern!r} twice; remove one"
+        for pattern in _twice(patterns)
+    )
     return patterns
+
+
+def _twice(values: list[str]) -> list[str]:
+    return sorted({value for value in values if values.count(value) > 1})
 
 
 def _split_pattern(pattern: str) -> tuple[str, str]:
@@ -204,8 +226,8 @@ def _split_pattern(pattern: str) -> tuple[str, str]:
     return namespace, name
 
 
-def _provider_faults(provider_arn: str, issuer: str) -> Iterator[str]:
-    if is_deploy_time(provider_arn) and not provider_arn.startswith("arn:"):
+def _provider_faults(provider_arn: object, issuer: object) -> Iterator[str]:
+    if not isinstance(provider_arn, str) or not isinstance(issuer, str):
         return
     _, found, of_provider = provider_arn.partition(":oidc-provider/")
     if found and not is_deploy_time(of_provider) and not is_deploy_time(issuer):
@@ -217,8 +239,8 @@ def _provider_faults(provider_arn: str, issuer: str) -> Iterator[str]:
             )
 
 
-def _audience_faults(audience: str) -> Iterator[str]:
-    if not audience or "*" in audience or "?" in audience:
+def _audience_faults(audience: object) -> Iterator[str]:
+    if not isinstance(audience, str) or not audience or "*" in audience or "?" in audience:
         yield f"audience must be one exact value, got {audience!r}; the usual one is {STS_AUDIENCE}"
     elif audience.startswith(SUBJECT_PREFIX):
         yield (

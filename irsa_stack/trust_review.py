@@ -268,7 +268,7 @@ def _condition_findings(condition: object, provider: str) -> Iterator[Finding]:
                 " claim or have another",
             )
         for value in test.values:
-            if not is_deploy_time(value):
+            if isinstance(value, str) and not is_deploy_time(value):
                 yield from _value_findings(test, value, provider)
 
 

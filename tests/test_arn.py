@@ -3,6 +3,7 @@ import pytest
 from irsa_stack.arn import arn_faults
 
 ACCOUNT = "111122223333"
+TOKEN = "${Token[AWS.Partition.3]}"
 
 
 def faults(arn, kind="role", **kwargs):
@@ -73,10 +74,33 @@ def test_refuses_an_arn_of_another_account():
 
 
 @pytest.mark.parametrize(
-    "arn", ["${Token[TOKEN.7]}", "arn:${Token[AWS.Partition.3]}:iam::aws:policy/x"]
+    "arn",
+    [
+        TOKEN,
+        f"arn:{TOKEN}:iam::{ACCOUNT}:role/x",
+        f"arn:aws:iam::{TOKEN}:role/x",
+        f"arn:aws:iam::{ACCOUNT}:role{TOKEN}x",
+        f"arn:aws:iam::{TOKEN}",
+        f"{TOKEN}:role/x",
+    ],
 )
-def test_a_deploy_time_arn_has_no_faults_yet(arn):
-    assert not faults(arn)
+def test_what_is_known_at_deploy_only_has_no_faults_yet(arn):
+    assert not faults(arn, partition="aws-cn" if ":aws:" not in arn else None, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("arn", "rule"),
+    [
+        (f"arn:{TOKEN}:iam::444455556666:role/app", f"role_arn must be in account {ACCOUNT}"),
+        (f"arn:{TOKEN}:iam::1:role/app", "role_arn must hold a 12-digit account"),
+        (f"arn:aws-cn:iam::{TOKEN}:role/app", "role_arn must be in partition aws"),
+        (f"arn:{TOKEN}:iam::{ACCOUNT}:role:app", "role_arn must be written role/NAME"),
+        (f"arn:{TOKEN}:sts::{ACCOUNT}:role/app", "role_arn must be an IAM ARN"),
+    ],
+)
+def test_the_literal_parts_of_a_deploy_time_arn_are_checked(arn, rule):
+    [fault] = faults(arn, partition="aws", account=ACCOUNT)
+    assert fault.startswith(rule)
 
 
 @pytest.mark.parametrize("value", [None, 111122223333, ["arn"]])

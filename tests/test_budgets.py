@@ -7,6 +7,7 @@ from irsa_stack.trust import trust_policy
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 TOKEN = "${Token[TOKEN.12]}"
+REGION = "${Token[AWS.Region.4]}"
 PARTITION = "${Token[AWS.Partition.3]}"
 
 
@@ -37,7 +38,7 @@ def test_a_token_counts_as_long_as_it_may_get():
 
 @pytest.mark.parametrize(
     ("pseudo", "longest"),
-    [("Partition", 10), ("AccountId", 12), ("Region", 14), ("URLSuffix", 16)],
+    [("Partition", 10), ("AccountId", 12), ("Region", 15), ("URLSuffix", 16)],
 )
 def test_a_pseudo_parameter_counts_as_its_longest_value(pseudo, longest):
     token = f"${{Token[AWS.{pseudo}.3]}}"
@@ -58,13 +59,22 @@ def test_a_provider_arn_with_text_around_its_tokens_is_counted_token_by_token():
     assert budgets.longest_provider_tokens(arn, ISSUER) == {}
 
 
+def test_a_document_of_a_template_counts_with_its_functions_at_their_longest():
+    bucket = ["arn:", {"Ref": "AWS::Partition"}, ":s3:::", {"Ref": "Bucket"}, "/*"]
+    document = {"Resource": {"Fn::Join": ["", bucket]}}
+    found = budgets.document_characters(budgets.longest_document(document))
+    assert found == len('{"Resource":"arn::s3:::/*"}') + len("aws-us-gov") + 128
+
+
 # Trust policies
 
 
 @pytest.mark.parametrize("allowed", [2_048, 4_096, 8_192])
 def test_a_trust_policy_fills_its_budget_and_no_more(allowed):
     def faults(size):
-        return list(budgets.trust_policy_faults(document_of(size), role="Api", allowed=allowed))
+        return list(
+            budgets.trust_policy_size_faults(document_of(size), role="Api", allowed=allowed)
+        )
 
     assert not faults(allowed)
     [fault] = faults(allowed + 1)
@@ -77,13 +87,13 @@ def test_a_trust_policy_fills_its_budget_and_no_more(allowed):
 
 @pytest.mark.parametrize("allowed", [2_047, 8_193, 0])
 def test_refuses_a_quota_that_iam_does_not_grant(allowed):
-    faults = list(budgets.trust_policy_faults({}, role="Api", allowed=allowed))
+    faults = list(budgets.trust_policy_size_faults({}, role="Api", allowed=allowed))
     assert faults[0].startswith(f"trust_policy_characters must be 2048-8192, got {allowed}")
 
 
 def test_some_thirty_accounts_fit_into_the_default_budget():
-    assert not list(budgets.trust_policy_faults(trusting(30), role="Api"))
-    assert list(budgets.trust_policy_faults(trusting(45), role="Api"))
+    assert not list(budgets.trust_policy_size_faults(trusting(30), role="Api"))
+    assert list(budgets.trust_policy_size_faults(trusting(45), role="Api"))
 
 
 # Permissions
@@ -98,7 +108,8 @@ def test_inline_policies_share_one_budget():
     [fault] = faults(5_241)
     assert fault == (
         "inline policies of Api must be at most 10240 characters together, got 10241 at the"
-        " longest; move some into managed_policies"
+        " longest; move some into managed_policies, or into an iam.ManagedPolicy that has the role"
+        " in its roles"
     )
 
 
@@ -117,7 +128,9 @@ def test_a_managed_policy_has_6144_characters():
 # Names and texts
 
 
-@pytest.mark.parametrize("name", [None, "a", "a" * 64, "a+b=c,d.e@f-g_h", TOKEN])
+@pytest.mark.parametrize(
+    "name", [None, "a", "a" * 64, "a+b=c,d.e@f-g_h", TOKEN, f"app-{REGION}", f"a-{TOKEN}"]
+)
 def test_accepts_a_role_name(name):
     assert not list(budgets.role_name_faults(name))
 
@@ -131,6 +144,9 @@ def test_accepts_a_role_name(name):
         ("", "role_name must use letters, digits and _+=,.@-"),
         ("é", "role_name must use letters, digits and _+=,.@-"),
         ("team/app", "role_name must use letters, digits and _+=,.@-"),
+        ("a" * 50 + REGION, "role_name must be at most 64 characters, got 65 at the longest"),
+        ("a" * 64 + TOKEN, "role_name must be at most 64 characters, got 65 at the longest"),
+        (f"my role/{REGION}", "role_name must use letters, digits and _+=,.@-"),
     ],
 )
 def test_refuses_a_role_name_that_iam_would_refuse(name, rule):
@@ -143,7 +159,10 @@ def test_says_that_a_role_needs_no_name():
     assert fault.endswith("shorten it, or leave it out and CloudFormation names the role")
 
 
-@pytest.mark.parametrize("path", [None, "/", "/team/", "/a/b/c/", "/" + "a" * 510 + "/", TOKEN])
+@pytest.mark.parametrize(
+    "path",
+    [None, "/", "/team/", "/a/b/c/", "/" + "a" * 510 + "/", TOKEN, f"/{REGION}/", f"/a/{TOKEN}/b/"],
+)
 def test_accepts_a_path(path):
     assert not list(budgets.path_faults(path))
 
@@ -159,6 +178,9 @@ def test_accepts_a_path(path):
         ("//", "path must start and end with '/', got '//'; try '/'"),
         ("/team/\n", "path must start and end with '/'"),
         ("/a b/", "path must "),
+        ("/" + "a" * 497 + f"/{REGION}/", "path must be at most 512 characters, got 515 at the"),
+        (f"team/{REGION}", "path must start and end with '/'"),
+        (f"/team/{TOKEN}", "path must start and end with '/'"),
     ],
 )
 def test_refuses_a_path_that_iam_would_refuse(path, rule):
@@ -166,7 +188,9 @@ def test_refuses_a_path_that_iam_would_refuse(path, rule):
     assert fault.startswith(rule)
 
 
-@pytest.mark.parametrize("text", [None, "", "a" * 1_000, "tab\tand\nline", "¡é ÿ", TOKEN])
+@pytest.mark.parametrize(
+    "text", [None, "", "a" * 1_000, "tab\tand\nline", "¡é ÿ", TOKEN, f"in {REGION}"]
+)
 def test_accepts_a_description(text):
     assert not list(budgets.description_faults(text))
 
@@ -177,6 +201,8 @@ def test_accepts_a_description(text):
         ("a" * 1_001, "description must be at most 1000 characters, got 1001; shorten it"),
         ("→", "description must use Latin-1 characters, got '→'; replace the others"),
         ("a\x00", "description must use Latin-1 characters"),
+        ("a" * 1_000 + REGION, "description must be at most 1000 characters, got 1015 at the"),
+        (f"→ {REGION}", "description must use Latin-1 characters"),
     ],
 )
 def test_refuses_a_description_that_iam_would_refuse(text, rule):

@@ -91,6 +91,11 @@ def test_suggests_a_legal_namespace_only(written, guess):
     assert fault.endswith(f"; try {guess!r}")
 
 
+def test_suggests_a_name_as_long_as_names_may_be():
+    [fault] = faults_of("apps", "A" * 254)
+    assert fault.endswith(f"; try {'a' * 253!r}")
+
+
 @pytest.mark.parametrize("written", ["", "---", "..", "é"])
 def test_suggests_nothing_where_nothing_is_left(written):
     [fault] = faults_of("apps", written)
@@ -112,8 +117,16 @@ def test_text_is_what_parse_reads():
 
 @pytest.mark.parametrize("text", ["api", "", "apps:api", "system:serviceaccount:apps:api"])
 def test_refuses_text_without_a_namespace(text):
-    with pytest.raises(InvalidInput, match=r"must be 'namespace/name', got .*; add its namespace"):
+    with pytest.raises(
+        InvalidInput, match=r"^service_accounts must be 'namespace/name'.*namespace$"
+    ):
         ServiceAccountIdentity.parse(text)
+
+
+@pytest.mark.parametrize("value", [None, 1, ("apps", "api")])
+def test_refuses_to_parse_what_is_no_text(value):
+    with pytest.raises(InvalidInput, match=r"^service_accounts must be 'namespace/name', got"):
+        ServiceAccountIdentity.parse(value)
 
 
 @pytest.mark.parametrize("text", ["a/b/c", "/b", "a/"])

@@ -84,6 +84,47 @@ def test_a_deploy_time_value_has_no_faults_yet(faults):
     assert not list(faults(TOKEN))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://oidc.eks.{TOKEN}.amazonaws.com/id/{HEX}",
+        f"https://oidc.example.com/id/{TOKEN}",
+        f"https://{TOKEN}/id/{HEX}",
+        f"https://{TOKEN}",
+        f"{TOKEN}/id/{HEX}",
+    ],
+)
+def test_accepts_a_url_that_is_known_at_deploy_in_part(url):
+    assert not list(issuer_url_faults(url))
+    assert not list(issuer_faults(url.removeprefix("https://")))
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        (f"http://{TOKEN}.example.com/id/1", "issuer_url must start with https://"),
+        (f"oidc.{TOKEN}.example.com/id/1", "issuer_url must start with https://"),
+        (f"https://{TOKEN}.example.com:443/id/1", "issuer_url must have no port"),
+        (f"https://{TOKEN}.example.com/id/1/", "issuer_url must have no trailing slash"),
+        (f"https://{TOKEN}/", "issuer_url must have no trailing slash"),
+        (f"{TOKEN}/", "issuer_url must have no trailing slash"),
+        (f"https://{TOKEN}.example.com/id?x=1", "issuer_url must have no query or fragment"),
+        (f"https://{TOKEN}.EXAMPLE.com/id", "issuer_url must have a lower-case host name"),
+        (f"https://{TOKEN}.example.com/" + "a" * 255, "issuer_url must be at most 255 characters"),
+    ],
+)
+def test_checks_the_literal_parts_of_a_url_that_is_known_at_deploy_in_part(url, rule):
+    [fault] = issuer_url_faults(url)
+    assert fault.startswith(rule)
+
+
+@pytest.mark.parametrize("value", [None, 123, ["https://oidc.example.com"]])
+def test_takes_nothing_but_text_for_an_issuer(value):
+    [fault] = issuer_url_faults(value)
+    assert fault.startswith(f"issuer_url must start with https://, got {value!r};")
+    assert next(issuer_faults(value)).startswith("issuer must have a lower-case host name")
+
+
 def test_refuses_a_scheme_in_the_prefix_of_condition_keys():
     [fault] = issuer_faults("https://oidc.example.com/id/1")
     assert fault == (

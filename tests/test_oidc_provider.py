@@ -78,13 +78,51 @@ def test_the_issuer_of_a_token_url_follows_from_the_arn(stack):
 
 
 @pytest.mark.parametrize("place", [COMMERCIAL, CHINA], ids=lambda place: place.partition)
-@pytest.mark.parametrize("account", [None, "444455556666"])
-def test_an_imported_provider_is_of_the_place_of_its_stack(stack, place, account):
-    provider = EksOidcProvider.from_issuer_url(stack, "OidcProvider", URL, account=account)
+def test_an_imported_provider_is_of_the_place_of_its_stack(stack, place):
+    provider = EksOidcProvider.from_issuer_url(stack, "OidcProvider", URL)
     arn = stack.resolve(provider.open_id_connect_provider_arn)
     found = Deployment({"Stack": template_of(stack)}, place).value("Stack", arn)
-    owner = account or "111122223333"
-    assert found == f"arn:{place.partition}:iam::{owner}:oidc-provider/{ISSUER}"
+    assert found == f"arn:{place.partition}:iam::111122223333:oidc-provider/{ISSUER}"
+
+
+@pytest.mark.parametrize("is_literal", [True, False])
+def test_an_imported_provider_names_its_issuer_and_its_arn(stack, is_literal):
+    url = URL if is_literal else CfnParameter(stack, "Url").value_as_string
+    provider = EksOidcProvider.from_issuer_url(stack, "OidcProvider", url)
+    assert provider.issuer == provider.open_id_connect_provider_issuer
+    assert provider.provider_arn == provider.open_id_connect_provider_arn
+    deployment = Deployment({"Stack": template_of(stack)}, COMMERCIAL, {"Url": URL})
+    assert deployment.value("Stack", stack.resolve(provider.issuer)) == ISSUER
+
+
+def test_an_imported_provider_defines_nothing(stack):
+    provider = EksOidcProvider.from_issuer_url(stack, "OidcProvider", URL)
+    assert provider.root_ca_thumbprint is None
+    assert not template_of(stack).get("Resources")
+
+
+def test_the_cdk_takes_an_imported_provider_for_its_own(stack):
+    provider = EksOidcProvider.from_issuer_url(stack, "OidcProvider", URL)
+    aws_iam.Role(stack, "Role", assumed_by=aws_iam.OpenIdConnectPrincipal(provider))
+    assert types_of(stack) == ["AWS::IAM::Role"]
+
+
+def test_one_issuer_twice_in_a_stack_is_refused(stack):
+    EksOidcProvider(stack, "Blue", issuer_url=URL)
+    with pytest.raises(InvalidInput, match=r"^issuer_url must have one EksOidcProvider in a stack"):
+        EksOidcProvider(stack, "Green", issuer_url=URL)
+
+
+def test_one_issuer_in_two_stacks_may_be_of_two_accounts(stack):
+    EksOidcProvider(stack, "OidcProvider", issuer_url=URL)
+    EksOidcProvider(Stack(stack.node.root, "Other"), "OidcProvider", issuer_url=URL)
+
+
+def test_thumbprints_of_another_provider_may_be_trusted(stack):
+    other = RootCaThumbprint(stack, "Thumbprint", issuer_url=URL).thumbprints
+    EksOidcProvider(stack, "Exact", issuer_url=URL, thumbprints=Thumbprints.exactly(other))
+    [found] = properties_of(stack, PROVIDER)["ThumbprintList"]["Fn::Split"][1]["Fn::GetAtt"][1:]
+    assert found == "Thumbprints"
 
 
 def test_an_issuer_is_read_from_the_arn_of_a_provider():
@@ -100,6 +138,10 @@ def test_an_issuer_is_read_from_the_arn_of_a_provider():
         ({"client_ids": []}, "client_ids must hold 1 to 100 audiences, got 0"),
         ({"client_ids": [str(n) for n in range(101)]}, "client_ids must hold 1 to 100 audiences"),
         ({"client_ids": ["x" * 256]}, "client_ids must be 1 to 255 characters each"),
+        ({"issuer_url": None}, "issuer_url must start with https://"),
+        ({"thumbprints": "computed"}, "thumbprints must be Thumbprints, got 'computed'; write"),
+        ({"thumbprints": [THUMBPRINT]}, "thumbprints must be Thumbprints, got ["),
+        ({"tags": {f"k{n}": "v" for n in range(51)}}, "tags of OidcProvider must be at most 50"),
         ({"ca_bundle": "ca.pem"}, "ca_bundle must be PEM text"),
     ],
 )

@@ -5,10 +5,14 @@ import jsii
 import pytest
 from aws_cdk import (
     Aspects,
+    Aws,
+    CfnOutput,
     CfnParameter,
     Duration,
     Environment,
     IAspect,
+    PhysicalName,
+    RemovalPolicy,
     Stack,
     Tags,
     aws_dynamodb,
@@ -16,7 +20,10 @@ from aws_cdk import (
     aws_kms,
     aws_s3,
     aws_secretsmanager,
+    aws_sns,
+    aws_sqs,
 )
+from constructs import DependencyGroup
 
 from irsa_stack import EksOidcProvider, InvalidInput, IrsaRole, Trust
 from tests.support.templates import app_with_flags, synthesise, template_of, templates_of
@@ -189,6 +196,230 @@ def test_a_managed_policy_added_later_stands_beside_the_others(stack, literal_pr
     ]
 
 
+# Where the role is, and where what it is granted
+
+
+HERE = Environment(account="111122223333", region="eu-west-1")
+THERE = Environment(account="444455556666", region="eu-west-1")
+EVERYTHING = {
+    "bucket": lambda scope, role: aws_s3.Bucket(
+        scope, "Bucket", bucket_name="fixed", encryption=aws_s3.BucketEncryption.KMS
+    ).grant_read(role),
+    "queue": lambda scope, role: aws_sqs.Queue(scope, "Queue").grant_send_messages(role),
+    "topic": lambda scope, role: aws_sns.Topic(scope, "Topic").grant_publish(role),
+    "secret": lambda scope, role: aws_secretsmanager.Secret(scope, "Secret").grant_read(role),
+}
+
+
+def role_in(scope, **kwargs):
+    provider = EksOidcProvider.from_issuer_url(scope, "OidcProvider", f"https://{ISSUER}")
+    return role_for(scope, provider, **kwargs)
+
+
+def types_in(template):
+    return {body["Type"] for body in template["Resources"].values()}
+
+
+@pytest.mark.parametrize("env", [HERE, None], ids=["literal", "agnostic"])
+@pytest.mark.parametrize("stacks", [1, 2])
+@pytest.mark.parametrize("kwargs", [{}, {"role_name": "api", "path": "/payments/"}])
+@pytest.mark.parametrize("what", EVERYTHING)
+def test_a_grant_in_the_roles_own_account_needs_no_resource_policy(env, stacks, kwargs, what):
+    app = app_with_flags()
+    home = Stack(app, "Stack", env=env)
+    data = home if stacks == 1 else Stack(app, "Data", env=env)
+    EVERYTHING[what](data, role_in(home, **kwargs))
+    templates = templates_of(app)
+    types = set().union(*map(types_in, templates.values()))
+    assert not {one for one in types if one.endswith("Policy")} - {"AWS::IAM::Policy"}
+    policy = only(templates["Stack"], "AWS::IAM::Policy")
+    place = Deployment(templates, COMMERCIAL)
+    names = [place.value("Stack", name) for name in policy["Roles"]]
+    assert names == [kwargs.get("role_name") or _logical_id(templates["Stack"])]
+
+
+@pytest.mark.parametrize("path", [None, "/payments/"])
+def test_a_bucket_of_another_account_names_the_role_in_its_own(path):
+    app = app_with_flags()
+    role = role_in(Stack(app, "Stack", env=HERE), role_name="api", path=path)
+    data = Stack(app, "Data", env=THERE)
+    aws_s3.Bucket(data, "Bucket", bucket_name="fixed").grant_read(role)
+    templates = templates_of(app)
+    statement = only(templates["Data"], "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"][0]
+    principal = Deployment(templates, COMMERCIAL).value("Data", statement["Principal"])
+    assert principal == {"AWS": f"arn:aws:iam::111122223333:role{path or '/'}api"}
+
+
+def test_the_arn_of_a_named_role_is_known_in_another_account():
+    app = app_with_flags()
+    role = role_in(Stack(app, "Stack", env=HERE), role_name="api", path="/payments/")
+    data = Stack(app, "Data", env=THERE)
+    CfnOutput(data, "Arn", value=role.role_arn)
+    templates = templates_of(app)
+    found = Deployment(templates, COMMERCIAL).value("Data", templates["Data"]["Outputs"]["Arn"])
+    assert found["Value"] == "arn:aws:iam::111122223333:role/payments/api"
+
+
+def test_a_role_without_a_name_says_so_to_another_account():
+    app = app_with_flags()
+    role = role_in(Stack(app, "Stack", env=HERE))
+    data = Stack(app, "Data", env=THERE)
+    aws_s3.Bucket(data, "Bucket", bucket_name="fixed").grant_read(role)
+    with pytest.raises(RuntimeError, match="physical name must be explicit"):
+        app.synth()
+
+
+def test_a_role_may_be_named_only_when_another_account_needs_it():
+    app = app_with_flags()
+    role = role_in(Stack(app, "Stack", env=HERE), role_name=PhysicalName.GENERATE_IF_NEEDED)
+    data = Stack(app, "Data", env=THERE)
+    aws_s3.Bucket(data, "Bucket", bucket_name="fixed").grant_read(role)
+    templates = templates_of(app)
+    assert irsa_role(templates["Stack"])["RoleName"] in json.dumps(templates["Data"])
+
+
+def test_a_path_known_at_deploy_only_is_refused_for_grants_alone(stack, literal_provider):
+    path = CfnParameter(stack, "Path").value_as_string
+    role = role_for(stack, literal_provider, path=path, inline_policies={"Own": READ})
+    with pytest.raises(RuntimeError, match="path of Api must start with '/' for grants"):
+        aws_s3.Bucket(stack, "Bucket").grant_read(role)
+    assert irsa_role(template_of(stack))["Path"] == {"Ref": "Path"}
+
+
+def test_a_path_may_hold_what_is_known_at_deploy_only(stack, literal_provider):
+    role = role_for(stack, literal_provider, path=f"/{Aws.REGION}/")
+    aws_s3.Bucket(stack, "Bucket").grant_read(role)
+    template = template_of(stack)
+    assert _role_names(template, only(template, "AWS::IAM::Policy")) == [_logical_id(template)]
+
+
+# Wherever the CDK wants a role
+
+
+ASK = {"actions": ["sqs:SendMessage"], "resources": ["*"]}
+
+
+@pytest.mark.parametrize(
+    "attach",
+    [
+        lambda stack, role: aws_iam.Policy(
+            stack, "P", roles=[role], statements=[aws_iam.PolicyStatement(**ASK)]
+        ),
+        lambda stack, role: aws_iam.ManagedPolicy(
+            stack, "P", roles=[role], statements=[aws_iam.PolicyStatement(**ASK)]
+        ),
+        lambda stack, role: role.attach_inline_policy(
+            aws_iam.Policy(stack, "P", statements=[aws_iam.PolicyStatement(**ASK)])
+        ),
+        lambda stack, role: role.role.attach_inline_policy(
+            aws_iam.Policy(stack, "P", statements=[aws_iam.PolicyStatement(**ASK)])
+        ),
+        lambda _, role: role.add_to_principal_policy(aws_iam.PolicyStatement(**ASK)),
+        lambda _, role: role.role.add_to_principal_policy(aws_iam.PolicyStatement(**ASK)),
+    ],
+)
+def test_a_policy_reaches_the_role_once_however_it_is_attached(stack, literal_provider, attach):
+    attach(stack, role_for(stack, literal_provider))
+    template = template_of(stack)
+    policy = only(template, next(one for one in types_in(template) if one.endswith("Policy")))
+    assert _role_names(template, policy) == [_logical_id(template)]
+    assert policy["PolicyDocument"]["Statement"][0]["Action"] == "sqs:SendMessage"
+
+
+def test_what_waits_for_grants_waits_for_a_policy_that_stands_alone(stack, literal_provider):
+    grants = DependencyGroup()
+    role = role_for(stack, literal_provider, grants=grants)
+    aws_iam.Policy(stack, "P", roles=[role], statements=[aws_iam.PolicyStatement(**ASK)])
+    aws_sqs.Queue(stack, "Queue").node.add_dependency(grants)
+    resources = template_of(stack)["Resources"]
+    [queue] = [body for body in resources.values() if body["Type"] == "AWS::SQS::Queue"]
+    [policy] = [key for key, body in resources.items() if body["Type"] == "AWS::IAM::Policy"]
+    assert queue["DependsOn"] == [policy]
+
+
+def test_a_managed_policy_on_the_cdks_interface_is_attached(stack, literal_provider):
+    policy = aws_iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess")
+    role_for(stack, literal_provider).role.add_managed_policy(policy)
+    assert "ReadOnlyAccess" in json.dumps(irsa_role(template_of(stack))["ManagedPolicyArns"])
+
+
+def test_a_statement_takes_the_role_for_its_principal(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    aws_s3.Bucket(stack, "Bucket").add_to_resource_policy(
+        aws_iam.PolicyStatement(principals=[role], actions=["s3:GetObject"], resources=["*"])
+    )
+    template = template_of(stack)
+    statement = only(template, "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"][0]
+    found = deployed(template).value("Stack", statement["Principal"])
+    assert found == {"AWS": f"arn:aws:iam::111122223333:role/{_logical_id(template)}"}
+
+
+def test_another_role_may_pass_it_and_be_assumed_by_it(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    other = aws_iam.Role(stack, "Other", assumed_by=role)
+    role.grant_pass_role(other)
+    role.grant(other, "iam:GetRole")
+    template = template_of(stack)
+    actions = json.dumps(only(template, "AWS::IAM::Policy")["PolicyDocument"])
+    assert "iam:PassRole" in actions
+    assert "iam:GetRole" in actions
+    trusted = only(template, "AWS::IAM::Role", '"AWS"')["AssumeRolePolicyDocument"]
+    assert _logical_id(template) in json.dumps(trusted["Statement"][0]["Principal"])
+
+
+def test_nobody_but_service_accounts_may_be_granted_to_assume_it(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    other = aws_iam.Role(stack, "Other", assumed_by=aws_iam.AccountRootPrincipal())
+    with pytest.raises(AttributeError, match="must name service accounts only"):
+        role.grant_assume_role(other)
+
+
+def test_a_role_is_a_resource_of_its_stack(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    role.apply_removal_policy(RemovalPolicy.RETAIN)
+    assert role.stack is stack
+    assert role.env.account == role.principal_account == stack.account
+    resource = template_of(stack)["Resources"][_logical_id(template_of(stack))]
+    assert resource["DeletionPolicy"] == "Retain"
+
+
+# What fits into a role
+
+
+def grant_much(role, count):
+    for number in range(count):
+        role.add_to_policy(
+            aws_iam.PolicyStatement(
+                actions=["s3:GetObject"],
+                resources=[f"arn:aws:s3:::bucket-{number:03}{'x' * 100}/*"],
+                conditions={"StringEquals": {f"aws:PrincipalTag/{number}": "y"}},
+            )
+        )
+
+
+def test_grants_that_fit_are_no_fault(stack, literal_provider):
+    grant_much(role_for(stack, literal_provider), 40)
+    assert "AWS::IAM::Policy" in types_in(template_of(stack))
+
+
+@pytest.mark.parametrize("inline", [{}, {"Own": {"Statement": [{"Sid": "x" * 9_000}]}}])
+def test_grants_count_with_the_inline_policies(stack, literal_provider, inline):
+    grant_much(role_for(stack, literal_provider, inline_policies=inline), 10 if inline else 120)
+    with pytest.raises(RuntimeError) as caught:
+        template_of(stack)
+    assert "inline policies of Api must be at most 10240 characters together" in str(caught.value)
+    assert "iam.ManagedPolicy" in str(caught.value)
+
+
+def test_a_policy_that_stands_alone_counts_too(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    resources = [f"arn:aws:s3:::bucket-{number:03}{'x' * 100}/*" for number in range(100)]
+    statement = aws_iam.PolicyStatement(actions=["s3:GetObject"], resources=resources)
+    aws_iam.Policy(stack, "Policy", roles=[role], statements=[statement])
+    with pytest.raises(RuntimeError, match="inline policies of Api must be at most 10240"):
+        template_of(stack)
+
+
 # Aspects and tags
 
 
@@ -202,11 +433,63 @@ def test_a_boundary_by_aspect_reaches_the_role(stack, provider):
     assert found == "arn:aws:iam::111122223333:policy/boundary"
 
 
+def tags_of(stack):
+    return {tag["Key"]: tag["Value"] for tag in irsa_role(template_of(stack)).get("Tags", [])}
+
+
+def test_a_role_of_one_account_is_tagged_with_it(stack, literal_provider):
+    role_for(stack, literal_provider)
+    assert tags_of(stack) == {"ServiceAccountName": "api", "ServiceAccountNamespace": "apps"}
+
+
+def test_tags_that_are_given_win(stack, literal_provider):
+    role_for(stack, literal_provider, tags={"ServiceAccountName": "theirs", "Team": "platform"})
+    assert tags_of(stack) == {
+        "ServiceAccountName": "theirs",
+        "ServiceAccountNamespace": "apps",
+        "Team": "platform",
+    }
+
+
+@pytest.mark.parametrize(("given", "fits"), [(48, True), (49, False)])
+def test_the_tags_of_its_account_count_with_those_that_are_given(
+    stack, literal_provider, given, fits
+):
+    tags = {f"k{number}": "v" for number in range(given)}
+    if fits:
+        role_for(stack, literal_provider, tags=tags)
+        assert len(tags_of(stack)) == 50
+        return
+    [fault] = faults_of(stack, literal_provider, tags=tags)
+    assert "got 51 with 2 that every such role has; remove some" in fault
+
+
+def test_one_account_of_two_clusters_is_one_account(stack, literal_provider):
+    green = EksOidcProvider.from_issuer_url(stack, "Green", f"https://{OTHER_ISSUER}")
+    role_for(
+        stack, literal_provider, trusts=[Trust(oidc_provider=green, service_accounts=["apps/api"])]
+    )
+    assert tags_of(stack)["ServiceAccountName"] == "api"
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"service_accounts": ["apps/api", "apps/worker"]}, {"subject_patterns": ["apps/build-*"]}],
+)
+def test_a_role_of_several_accounts_is_tagged_with_none(stack, literal_provider, kwargs):
+    role_for(stack, literal_provider, **kwargs)
+    assert tags_of(stack) == {}
+
+
 def test_tags_of_a_scope_stand_beside_the_roles_own(stack, literal_provider):
-    role_for(stack, literal_provider, tags={"ServiceAccountName": "api"})
+    role_for(stack, literal_provider, tags={"Cost": "low"})
     Tags.of(stack).add("Team", "platform")
-    tags = {tag["Key"]: tag["Value"] for tag in irsa_role(template_of(stack))["Tags"]}
-    assert tags == {"ServiceAccountName": "api", "Team": "platform"}
+    assert tags_of(stack) == {
+        "Cost": "low",
+        "ServiceAccountName": "api",
+        "ServiceAccountNamespace": "apps",
+        "Team": "platform",
+    }
 
 
 def test_a_token_issuer_survives_an_aspect_that_changes_roles():
@@ -400,12 +683,18 @@ def test_add_trust_refuses_a_cluster_that_is_trusted(stack, literal_provider):
         role.add_trust(Trust(oidc_provider=literal_provider, service_accounts=["apps/worker"]))
 
 
-def test_a_refused_trust_changes_nothing(stack, literal_provider):
+@pytest.mark.parametrize(
+    "accounts", [["apps/*"], [f"namespace/account-{number:03}" for number in range(60)]]
+)
+def test_a_refused_trust_changes_nothing(stack, literal_provider, accounts):
     role = role_for(stack, literal_provider)
     before = role.trust_policy
+    green = EksOidcProvider.from_issuer_url(stack, "Green", f"https://{OTHER_ISSUER}")
     with pytest.raises(InvalidInput):
-        role.add_trust(Trust(oidc_provider=literal_provider, service_accounts=["apps/worker"]))
+        role.add_trust(Trust(oidc_provider=green, service_accounts=accounts))
     assert role.trust_policy == before
+    role.add_trust(Trust(oidc_provider=green, service_accounts=["apps/worker"]))
+    assert len(role.trust_policy["Statement"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -418,11 +707,30 @@ def test_a_refused_trust_changes_nothing(stack, literal_provider):
         ({"service_accounts": []}, "service_accounts must name at least one", "could assume"),
         ({"audience": ""}, "audience must be one exact value", "sts.amazonaws.com"),
         ({"audience": "system:serviceaccount:a:b"}, "audience must be no subject", "accounts"),
-        ({"role_name": "r" * 65}, "role_name must be at most 64", "CloudFormation names the role"),
-        ({"path": "payments"}, "path must start and end with '/'", "try '/payments/'"),
-        ({"path": "/" + "p" * 511 + "/"}, "path must be at most 512", "shorten it"),
-        ({"description": "d" * 1001}, "description must be at most 1000", "shorten it"),
-        ({"max_session_duration": Duration.hours(13)}, "max_session_duration must be 1", "no"),
+        ({"role_name": "r" * 65}, "role_name of Api must be at most 64", "CloudFormation"),
+        ({"path": "payments"}, "path of Api must start and end with '/'", "try '/payments/'"),
+        ({"path": "/" + "p" * 511 + "/"}, "path of Api must be at most 512", "shorten it"),
+        ({"description": "d" * 1001}, "description of Api must be at most 1000", "shorten it"),
+        ({"max_session_duration": Duration.hours(13)}, "max_session_duration of Api must be 1",
+         "IAM allows no other"),
+        ({"max_session_duration": 3600}, "max_session_duration of Api must be a Duration, got 3600",
+         "write Duration.seconds(3600)"),
+        ({"role_name": "r" * 200 + Aws.REGION}, "role_name of Api must be at most 64", "shorten"),
+        ({"role_name": f"my role/{Aws.REGION}"}, "role_name of Api must use letters", "leave"),
+        ({"path": f"/{'p' * 600}/{Aws.REGION}/"}, "path of Api must be at most 512", "shorten it"),
+        ({"path": f"team/{Aws.REGION}"}, "path of Api must start and end with '/'", "try '/team/"),
+        ({"description": "d" * 1001 + Aws.REGION}, "description of Api must be at most 1000",
+         "shorten it"),
+        ({"managed_policies": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]},
+         "managed_policies of Api must be an iam.IManagedPolicy", "from_managed_policy_arn"),
+        ({"permissions_boundary": "arn:aws:iam::111122223333:policy/B"},
+         "permissions_boundary of Api must be an iam.IManagedPolicy", "from_managed_policy_arn"),
+        ({"trusts": [{"service_accounts": ["apps/api"]}]}, "trusts of Api must be Trust objects",
+         "write Trust(...)"),
+        ({"oidc_provider": f"arn:aws:iam::111122223333:oidc-provider/{ISSUER}"},
+         "oidc_provider must be an IAM OIDC provider, got 'arn:", "EksOidcProvider"),
+        ({"service_accounts": (account for account in ["apps/default"])},
+         "service account must not be 'apps/default'", "allow_default_service_account=True"),
         ({"tags": {f"k{n}": "v" for n in range(51)}}, "tags of Api must be at most 50", "remove"),
         ({"service_accounts": [f"namespace/account-{n:03}" for n in range(60)]},
          "trust policy of Api must be at most 2048", "pass trust_policy_characters"),
@@ -472,11 +780,13 @@ def test_the_default_account_may_be_asked_for_by_name(stack, literal_provider):
         ("arn:aws:iam::111122223333:oidc-provider/" + ISSUER, "must be in partition aws-cn"),
         ("arn:aws-cn:iam::111122223333:oidc-provider:" + ISSUER, "replace the last colon"),
         ("arn:aws-cn:iam::444455556666:oidc-provider/" + ISSUER, "must be in account 111122223333"),
+        ("arn:PARTITION:iam::444455556666:oidc-provider/" + ISSUER, "must be in account 1111222"),
     ],
 )
 def test_a_provider_that_the_role_could_never_trust_is_refused(arn, rule):
     app = app_with_flags()
     stack = Stack(app, "Stack", env=Environment(account="111122223333", region="cn-north-1"))
+    arn = arn.replace("PARTITION", Aws.PARTITION)
     provider = aws_iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(stack, "P", arn)
     assert any(rule in fault for fault in faults_of(stack, provider))
 
@@ -508,7 +818,7 @@ def test_properties_reach_the_template(stack, literal_provider):
 
 def test_a_bare_role_has_no_empty_properties(stack, literal_provider):
     role_for(stack, literal_provider)
-    assert set(irsa_role(template_of(stack))) == {"AssumeRolePolicyDocument"}
+    assert set(irsa_role(template_of(stack))) == {"AssumeRolePolicyDocument", "Tags"}
 
 
 def test_knows_whom_it_trusts(stack, literal_provider):

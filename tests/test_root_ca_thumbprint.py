@@ -1,7 +1,7 @@
 import pytest
-from aws_cdk import Stack
+from aws_cdk import Stack, aws_iam
 
-from irsa_stack import InvalidInput, RootCaThumbprint
+from irsa_stack import FunctionSettings, InvalidInput, RootCaThumbprint
 from tests.support.templates import app_with_flags, properties_of, types_of
 
 URL = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
@@ -19,6 +19,38 @@ def test_two_issuers_share_one_function(stack):
     RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com")
     assert types_of(stack).count("AWS::Lambda::Function") == 1
     assert types_of(stack).count("Custom::RootCaThumbprint") == 2
+
+
+def boundary(stack, name="boundary", identifier="Boundary"):
+    return aws_iam.ManagedPolicy.from_managed_policy_arn(
+        stack, identifier, f"arn:aws:iam::111122223333:policy/{name}"
+    )
+
+
+def test_other_settings_for_the_one_function_are_refused(stack):
+    RootCaThumbprint(stack, "One", issuer_url=URL)
+    settings = FunctionSettings(permissions_boundary=boundary(stack), role_path="/team/")
+    with pytest.raises(InvalidInput) as caught:
+        RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com", settings=settings)
+    [fault] = caught.value.faults
+    assert fault.startswith("settings must be those of the stack's first EksOidcProvider")
+    assert "got another permissions_boundary and role_path;" in fault
+
+
+@pytest.mark.parametrize("says_nothing", [True, False])
+def test_the_same_settings_serve_all(stack, says_nothing):
+    RootCaThumbprint(
+        stack,
+        "One",
+        issuer_url=URL,
+        settings=FunctionSettings(permissions_boundary=boundary(stack), role_path="/team/"),
+    )
+    again = FunctionSettings(
+        permissions_boundary=boundary(stack, identifier="Again"), role_path="/team/"
+    )
+    settings = None if says_nothing else again
+    RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com", settings=settings)
+    assert properties_of(stack, "AWS::IAM::Role")["Path"] == "/team/"
 
 
 def test_a_computation_asks_for_no_more_than_it_is_told(stack):

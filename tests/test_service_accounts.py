@@ -430,7 +430,7 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
             "rem",
         ),
         ({"role_arn": "arn:aws:iam::111122223333:role:api"}, "role_arn must be written", "slash"),
-        ({"role_name": "r" * 65}, "role_name must be at most 64", "shorten"),
+        ({"role_name": "r" * 65}, "role_name of Api must be at most 64", "shorten"),
         ({"ownership": "bogus"}, "ownership must be of CREATE, ADOPT, HELM, NONE", "correct it"),
         ({"name": "default", "role_arn": ROLE}, "service account must not be 'apps/default'", ""),
         (

@@ -34,8 +34,26 @@ def test_chosen_by_iam_gives_none():
     assert Thumbprints.chosen_by_iam() == Thumbprints("iam")
 
 
+def test_takes_a_generator_for_a_list():
+    assert Thumbprints.exactly(value for value in [AMAZON]).values == (AMAZON,)
+    assert Thumbprints.computed(also=(value for value in [AMAZON])).values == (AMAZON,)
+
+
 def test_takes_values_known_only_at_deploy():
     assert Thumbprints.exactly([TOKEN]).values == (TOKEN,)
+
+
+@pytest.mark.parametrize(
+    "make", [Thumbprints.exactly, lambda values: Thumbprints.computed(also=values)]
+)
+def test_takes_a_list_known_only_at_deploy(make):
+    assert make(["#{Token[TOKEN.12]}"]).values == ("#{Token[TOKEN.12]}",)
+
+
+@pytest.mark.parametrize(("source", "values"), [("bogus", ()), ("exact", ()), (None, (AMAZON,))])
+def test_is_never_taken_for_iams_choice_by_mistake(source, values):
+    with pytest.raises(InvalidInput, match=r"^thumbprints must come from one of computed, exact"):
+        Thumbprints(source, values)
 
 
 def test_exactly_holds_5_at_most():

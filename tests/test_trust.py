@@ -49,6 +49,19 @@ def test_several_accounts_share_one_statement():
     ]
 
 
+def test_takes_a_generator_for_a_list():
+    written = policy("apps/api", subject_patterns=["ci/build-*"])
+    assert written == policy(
+        service_accounts=(account for account in ["apps/api"]),
+        subject_patterns=(pattern for pattern in ["ci/build-*"]),
+    )
+
+
+def test_the_accounts_of_a_set_stand_in_an_order_of_their_own():
+    names = [f"apps/{letter}" for letter in "abcdefgh"]
+    assert policy(service_accounts=frozenset(names)) == policy(*names)
+
+
 def test_takes_identities_as_well_as_text():
     assert policy(ServiceAccountIdentity("apps", "api")) == policy("apps/api")
 
@@ -122,18 +135,59 @@ def test_deploy_time_values_stand_where_literals_would():
         ),
         (
             {"subject_patterns": ["*/api-*"]},
-            "subject pattern '*/api-*': namespace must be one exact name",
+            "subject_patterns '*/api-*': namespace must be one exact name",
             "list the namespaces",
         ),
         (
             {"subject_patterns": ["team-*/api"]},
-            "subject pattern 'team-*/api': namespace must be one exact name",
+            "subject_patterns 'team-*/api': namespace must be one exact name",
             "list the namespaces",
         ),
         (
             {"subject_patterns": ["system:serviceaccount:*:*"]},
-            "subject pattern 'system:serviceaccount:*:*': namespace must be one exact name",
+            "subject_patterns 'system:serviceaccount:*:*': namespace must be one exact name",
             "list the namespaces",
+        ),
+        (
+            {"subject_patterns": ["apps/build-*", "system:serviceaccount:apps:build-*"]},
+            "subject_patterns must hold each pattern once",
+            "remove one",
+        ),
+        (
+            {"subject_patterns": None},
+            "subject_patterns must be a list, got None",
+            "put it in brackets",
+        ),
+        (
+            {"subject_patterns": [None]},
+            "subject_patterns must be 'namespace/name'",
+            "such as 'apps/build-*'",
+        ),
+        (
+            {"service_accounts": None},
+            "service_accounts must be a list, got None",
+            "put it in brackets",
+        ),
+        (
+            {"service_accounts": [None]},
+            "service_accounts must be 'namespace/name', got None",
+            "such as 'apps/api'",
+        ),
+        (
+            {"service_accounts": (account for account in ())},
+            "service_accounts must name at least one service account, got none",
+            "without a subject every account of the cluster could assume the role",
+        ),
+        (
+            {"audience": ["sts.amazonaws.com", "vault"]},
+            "audience must be one exact value, got ['sts.amazonaws.com', 'vault']",
+            "sts.amazonaws.com",
+        ),
+        ({"provider_arn": None}, "provider_arn must be an ARN, got None", "put it in quotes"),
+        (
+            {"issuer": None},
+            "issuer must have a lower-case host name with a dot, got None",
+            "copy it from the cluster",
         ),
         (
             {"subject_patterns": ["apps/api"]},

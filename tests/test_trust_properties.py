@@ -116,6 +116,7 @@ def test_refuses_the_same_account_of_another_cluster(trusted):
         st.tuples(labels, st.from_regex(r"[ab0]{0,2}[*?][ab0*?]{0,2}", fullmatch=True)),
         min_size=1,
         max_size=3,
+        unique=True,
     ),
     candidates=st.lists(accounts, min_size=1, max_size=8),
 )

@@ -292,7 +292,8 @@ def manifest(role_arn):
 
 
 @pytest.mark.parametrize(
-    "role_arn", ["arn:aws:iam::111122223333:role/team/api", TOKEN, f"arn:{TOKEN}:iam::1:role:x"]
+    "role_arn",
+    ["arn:aws:iam::111122223333:role/team/api", TOKEN, f"arn:{TOKEN}:iam::{TOKEN}:role/x"],
 )
 def test_accepts_the_arn_of_a_role(role_arn):
     assert not list(role_annotation_findings(manifest(role_arn)))

@@ -16,9 +16,9 @@ from irsa_stack.cluster_access import (
     define_access_entry,
     describe_cluster,
     rollout_faults,
-    seconds_of,
 )
 from irsa_stack.controllers.vpc_cni import vpc_cni_policy
+from irsa_stack.durations import seconds_of
 from irsa_stack.faults import refuse
 from irsa_stack.handler_function import HandlerFunction
 from irsa_stack.identity import ServiceAccountIdentity

@@ -74,21 +74,6 @@ def describe_cluster(scope: Construct, cluster_name: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": "eks:DescribeCluster", "Resource": arn}
 
 
-def seconds_of(duration: Duration | None, *, of: str) -> tuple[float | None, list[str]]:
-    """Return the seconds of *duration*, or why it has none.
-
-    Args:
-        duration: what was given for the property.
-        of: the property, for the message.
-    """
-    if duration is None:
-        return None, []
-    if not isinstance(duration, Duration):
-        fix = f"write Duration.seconds({duration!r})"
-        return None, [f"{of} must be a Duration, got {duration!r}; {fix}"]
-    return duration.to_seconds(), []
-
-
 def rollout_faults(seconds: float | None) -> Iterator[str]:
     """Say why a function could not wait so long for a rollout."""
     if seconds is not None and not 1 <= seconds <= ROLLOUT_SECONDS_AT_MOST:

@@ -13,6 +13,7 @@ from constructs import Construct, DependencyGroup, IValidation
 from irsa_stack import budgets
 from irsa_stack.arn import arn_faults, partition_of_region
 from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.durations import seconds_of
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.identity import ServiceAccountIdentity
 from irsa_stack.oidc_provider import EksOidcProvider, issuer_from_arn
@@ -468,21 +469,6 @@ class _Granted:
 _Documents = Callable[[], list[iam.PolicyDocument]]
 _Faults = Callable[[Sequence[Mapping[str, Any]]], list[str]]
 _GRANTED: "WeakKeyDictionary[Construct, _Granted]" = WeakKeyDictionary()
-
-
-def seconds_of(duration: Duration | None, *, of: str) -> tuple[float | None, list[str]]:
-    """Return the seconds of *duration*, or why it has none.
-
-    Args:
-        duration: what was given for the property.
-        of: the property, for the message.
-    """
-    if duration is None:
-        return None, []
-    if not isinstance(duration, Duration):
-        fix = f"write Duration.seconds({duration!r})"
-        return None, [f"{of} must be a Duration, got {duration!r}; {fix}"]
-    return duration.to_seconds(), []
 
 
 def provider_facts(oidc_provider: iam.IOpenIdConnectProvider) -> tuple[str, str]:

@@ -22,10 +22,10 @@ from irsa_stack.cluster_access import (
     define_access_entry,
     describe_cluster,
     rollout_faults,
-    seconds_of,
 )
 from irsa_stack.cluster_connection import ClusterConnection
 from irsa_stack.deploy_time import TOKEN
+from irsa_stack.durations import seconds_of
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.handler_function import FunctionSettings, HandlerFunction
 from irsa_stack.identity import ServiceAccountIdentity, namespace_faults

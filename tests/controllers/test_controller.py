@@ -278,7 +278,7 @@ def test_refuses_a_role_made_elsewhere(name):
 def test_a_refused_controller_can_be_corrected(name):
     stack = Stack(app_with_flags(), "Stack")
     accounts = example_cluster.service_accounts(stack)
-    with pytest.raises(InvalidInput, match="role_name must be at most 64"):
+    with pytest.raises(InvalidInput, match=r"role_name of \w+ must be at most 64"):
         CONTROLLERS[name][0](stack, accounts, role_name="r" * 65)
     assert CONTROLLERS[name][0](stack, accounts, role_name="r")
 

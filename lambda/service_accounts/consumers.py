@@ -77,9 +77,18 @@ class Restarts:
                 is done.
         """
         due, faults = [], []
+        renamed = {
+            key: binding
+            for key, binding in previous.items()
+            if key in bindings and binding.restart != bindings[key].restart
+        }
+        named_before = {consumer.path for consumer in self._consumers(renamed.values())}
         for consumer in self._consumers(bindings.values()):
             key, role = consumer.binding.key, consumer.binding.role_arn
-            if not _is_due(consumer.workload, role, found.get(key)):
+            # Whoever names a workload now, wants its older pods to take up the role, too.
+            is_new = key in renamed and consumer.path not in named_before
+            is_new = is_new and template_role(consumer.workload) is None
+            if not (is_new or _is_due(consumer.workload, role, found.get(key))):
                 continue
             insisted = key not in previous or previous[key].role_arn != role
             due.append(replace(consumer, is_insisted_on=insisted))

@@ -37,7 +37,7 @@ def _roles(server: ApiServer) -> dict[str, str | None]:
 
 
 def _deployment(server: ApiServer, name: str = "api", **spec: Any) -> str:
-    path = DEPLOYMENT.replace("/api", f"/{name}")
+    path = f"{DEPLOYMENT.rpartition('/')[0]}/{name}"
     status = {"updatedReplicas": 1, "replicas": 1, "availableReplicas": 1}
     template = {"metadata": {"labels": {"app": "api"}}, "spec": {"serviceAccountName": "api"}}
     body = {
@@ -648,6 +648,33 @@ def test_a_released_account_keeps_no_mark_of_a_restart_that_was_killed(server: A
     run(server.connection, "Delete", asked)
 
     assert "annotations" not in server.objects[f"{ACCOUNTS}/api"]["metadata"]
+
+
+def test_a_workload_that_is_named_later_restarts_and_no_other(server: ApiServer) -> None:
+    run(server.connection, "Create", RESTARTING)
+    _deployment(server)
+    web = _deployment(server, "web")
+    both = account("apps/api", Restart=["deployment/api", "deployment/web"])
+
+    run(server.connection, "Update", both, RESTARTING)
+
+    assert _template_role(server, web) == ONE
+    assert _template_role(server) is None
+
+
+def test_a_workload_that_is_named_later_fails_nothing(server: ApiServer) -> None:
+    run(server.connection, "Create", account("apps/api"))
+    _deployment(server, replicas=3)
+
+    run(
+        server.connection,
+        "Update",
+        RESTARTING,
+        account("apps/api"),
+        RolloutTimeoutSeconds="0.3",
+    )
+
+    assert _template_role(server) == ONE
 
 
 def test_an_account_that_moves_to_another_batch_restarts_nothing(server: ApiServer) -> None:

@@ -1,12 +1,7 @@
 import pytest
-from aws_cdk import Duration, Stack
+from aws_cdk import Stack
 
-from irsa_stack.cluster_access import (
-    access_policies,
-    describe_cluster,
-    rollout_faults,
-    seconds_of,
-)
+from irsa_stack.cluster_access import access_policies, describe_cluster, rollout_faults
 
 
 def test_a_function_enters_namespaces_in_alphabetical_order():
@@ -28,19 +23,6 @@ def test_a_function_sees_its_own_cluster_only():
     statement = describe_cluster(Stack(), "payments")
     assert statement["Action"] == "eks:DescribeCluster"
     assert statement["Resource"].endswith(":cluster/payments")
-
-
-def test_a_duration_has_seconds():
-    assert seconds_of(Duration.minutes(1), of="wait") == (60, [])
-    assert seconds_of(None, of="wait") == (None, [])
-
-
-@pytest.mark.parametrize("wrong", [60, "1m", 1.5])
-def test_what_is_no_duration_is_told_how_to_be_one(wrong):
-    assert seconds_of(wrong, of="wait") == (
-        None,
-        [f"wait must be a Duration, got {wrong!r}; write Duration.seconds({wrong!r})"],
-    )
 
 
 @pytest.mark.parametrize("seconds", [None, 1, 780])

@@ -51,8 +51,8 @@ types: install ## mypy --strict, the library and each function's code
 	$(BIN)/mypy
 	MYPYPATH=lambda $(BIN)/mypy lambda
 
-check: lint types ## what CI runs: lint, types, and `make test` with coverage
-	$(MAKE) test COVERAGE="--cov --cov-report=term"
+check: COVERAGE := --cov --cov-report=term
+check: lint types test ## what CI runs: lint, types, and `make test` with coverage
 
 bench: install ## ours beside the stock library, into benchmarks/results.md
 	$(BIN)/python benchmarks/run.py

@@ -114,8 +114,9 @@ def main() -> None:
 
 def up(place: Place) -> None:
     """Deploy, print how to use it, and stay until Ctrl-C or `make destroy-local`."""
-    # `kill` ends it as Ctrl-C does, and leaves as little.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # `kill` ends it as Ctrl-C does, in a shell's background too, and leaves as little.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     place.folder.mkdir(exist_ok=True)
     with contextlib.ExitStack() as ending:
         try:

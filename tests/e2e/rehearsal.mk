@@ -23,4 +23,4 @@ destroy-local: $(E2E_VENV)/.e2e ## destroy what deploy-local deployed, and prove
 	$(E2E_VENV)/bin/python -m tests.e2e.local down
 
 test-e2e: install control-plane $(E2E_VENV)/.e2e ## the end-to-end tests: deploy, use, deny, update, destroy
-	$(E2E_VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --confcutdir=tests/e2e tests/e2e
+	$(E2E_VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=12 --confcutdir=tests/e2e tests/e2e

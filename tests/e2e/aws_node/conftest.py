@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 MINORS = os.environ.get("KUBERNETES_MINORS", "1.29 1.36").split()
 
 
-@pytest.fixture(scope="session", params=MINORS)
+# Not for the session: a control plane that nobody asks any more takes time from the others.
+@pytest.fixture(scope="package", params=MINORS)
 def plane(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
@@ -37,13 +38,13 @@ def plane(
         yield plane
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tamper(plane: ControlPlane) -> Iterator[Tampering]:
     with tampering(plane) as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _tokens(plane: ControlPlane) -> dict[str, str]:
     return create_identities(plane)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MINORS = os.environ.get("KUBERNETES_MINORS", "1.29 1.36").split()
 
 
-@pytest.fixture(scope="session", params=MINORS)
+# Not for the session: a control plane that nobody asks any more takes time from the others.
+@pytest.fixture(scope="package", params=MINORS)
 def plane(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
@@ -27,7 +28,7 @@ def plane(
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _tokens(plane: ControlPlane) -> dict[str, str]:
     return create_identities(plane)
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.harness.account import REPOSITORY
 from tests.e2e.harness.cdk import CLI
-from tests.e2e.test_runs import process_ids
+from tests.e2e.harness.processes import process_ids
 
 READY_SECONDS = 300
 ARN = r"arn:aws:iam::111122223333:role/\S+"

@@ -1,9 +1,10 @@
-"""The way of a pod: webhook, projected token, the SDK's own credential chain."""
+"""The way of a pod: webhook, projected token, the SDK's own credential chain; and aws-node's."""
 
 import pytest
 
 from tests.e2e.harness.account import REGION
 from tests.e2e.harness.pods import create_pod, run_in_pod
+from tests.e2e.harness.product import CLUSTER_STACK
 
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
 
@@ -78,3 +79,37 @@ def test_a_pod_older_than_the_annotation_has_nothing_until_it_is_made_again(depl
     cluster.kubectl("delete", "pod", "late", "--namespace=apps", "--wait")
     create_pod(cluster, "late", namespace="apps", service_account="late")
     assert container_variables(deployed, "late")["AWS_ROLE_ARN"] == deployed.role_arn
+
+
+@pytest.fixture(scope="module")
+def outputs(deployed):
+    return deployed.cdk.outputs()[CLUSTER_STACK]
+
+
+def test_every_pod_of_aws_node_has_the_role(deployed, outputs):
+    path = "{.items[*].spec.containers[0].env[?(@.name=='AWS_ROLE_ARN')].value}"
+    roles = deployed.kubernetes.kubectl(
+        "get",
+        "pods",
+        "--namespace=kube-system",
+        "--selector=k8s-app=aws-node",
+        f"--output=jsonpath={path}",
+    )
+    assert roles.split() == [outputs["AwsNodeRoleArn"]] * 2
+
+
+def test_aws_node_may_assume_its_role(deployed, outputs):
+    token = deployed.token("aws-node", namespace="kube-system")
+    answer = deployed.account.assume_role(outputs["AwsNodeRoleArn"], token)
+    assert answer["SubjectFromWebIdentityToken"] == "system:serviceaccount:kube-system:aws-node"
+
+
+def test_the_role_of_aws_node_alone_holds_the_cni_policy(deployed, outputs):
+    iam = deployed.account.client("iam")
+
+    def policies(role_arn):
+        attached = iam.list_attached_role_policies(RoleName=role_arn.rsplit("/", 1)[1])
+        return {policy["PolicyName"] for policy in attached["AttachedPolicies"]}
+
+    assert policies(outputs["AwsNodeRoleArn"]) == {"AmazonEKS_CNI_Policy"}
+    assert "AmazonEKS_CNI_Policy" not in policies(outputs["NodeRoleArn"])

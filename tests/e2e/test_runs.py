@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from tests.e2e.harness.account import REPOSITORY, account
 from tests.e2e.harness.inventory import added, inventory
 from tests.e2e.harness.kubernetes import NEWEST, WITH_LAYER_V29, control_plane
+from tests.e2e.harness.processes import process_ids
 from tests.e2e.harness.tokens import sign_token
 
 STAY = """
@@ -23,18 +24,6 @@ with account(Path(sys.argv[1]), kubernetes=sys.argv[2]):
     print("up", flush=True)
     time.sleep(120)
 """
-
-
-def process_ids(folder: Path) -> set[int]:
-    """Return the processes whose command line names *folder*: all that a run starts does."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(folder).encode() in path.read_bytes():
-                found.add(int(path.parent.name))
-        except OSError:
-            continue
-    return found - {os.getpid()}
 
 
 def listeners(identifiers: set[int]) -> set[str]:
@@ -58,20 +47,24 @@ def test_the_control_plane_is_the_version_asked_for(tmp_path, minor):
         assert f"Server Version: v{minor}." in cluster.kubectl("version")
 
 
-def test_listens_on_its_own_loopback_address_only(deployed):
-    folder = deployed.account.folder
-    assert listeners(process_ids(folder)) == {deployed.account.address}
+def test_listens_on_its_own_loopback_address_only(bootstrapped):
+    assert listeners(process_ids(bootstrapped.folder)) == {bootstrapped.address}
 
 
-def test_side_by_side_runs_do_not_meet(tmp_path, deployed):
-    before = inventory(deployed.account)
+def test_side_by_side_runs_do_not_meet(tmp_path, bootstrapped):
+    bootstrapped.kubernetes.create_service_account("reader", namespace="apps")
+    token = bootstrapped.kubernetes.token("reader", namespace="apps")
+    bootstrapped.client("iam").create_open_id_connect_provider(
+        Url=bootstrapped.issuer_url, ClientIDList=["sts.amazonaws.com"]
+    )
+    before = inventory(bootstrapped)
     with account(tmp_path / "other", kubernetes=NEWEST) as other:
-        assert other.address != deployed.account.address
+        assert other.address != bootstrapped.address
         other.client("ssm").put_parameter(Name="/other", Value="x", Type="String")
         other.kubernetes.create_service_account("other", namespace="other")
-        assert added(before, inventory(deployed.account)) == {}
+        assert added(before, inventory(bootstrapped)) == {}
         with pytest.raises(ClientError, match="No OpenIDConnect provider found"):
-            other.assume_role(deployed.role_arn, deployed.token())
+            other.assume_role("arn:aws:iam::111122223333:role/any", token)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.6])

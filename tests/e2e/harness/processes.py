@@ -72,3 +72,15 @@ def service(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def process_ids(folder: Path) -> set[int]:
+    """Return the processes whose command line names *folder*: all that a run starts does."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(folder).encode() in path.read_bytes():
+                found.add(int(path.parent.name))
+        except OSError:
+            continue
+    return found - {os.getpid()}

@@ -112,10 +112,8 @@ class AwsNodeRebinding(Construct):
             policy_arns.append(f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:policy/{IPV6_POLICY}")
         documents = [_detaching_document(role, policy_arns) for role in node_roles]
         cluster = service_accounts.cluster
-        if ip_family == "ipv6" and cni_policy is None:
-            cni_policy = vpc_cni_policy("ipv6")
         with withdrawn_if_refused(scope, id):
-            self.role = _define_role(self, service_accounts, cni_policy, role_name)
+            self.role = _define_role(self, service_accounts, ip_family, cni_policy, role_name)
             """The role of `aws-node`."""
             function = HandlerFunction(
                 self,
@@ -241,10 +239,8 @@ class AwsNodeAddon(Construct):
             )
         refuse(faults)
         super().__init__(scope, id)
-        if ip_family == "ipv6" and cni_policy is None:
-            cni_policy = vpc_cni_policy("ipv6")
         with withdrawn_if_refused(scope, id):
-            self.role = _define_role(self, service_accounts, cni_policy)
+            self.role = _define_role(self, service_accounts, ip_family, cni_policy)
             """The role of `aws-node`."""
         addon = TaggableResource(
             self,
@@ -272,9 +268,12 @@ class AwsNodeAddon(Construct):
 def _define_role(
     scope: Construct,
     service_accounts: IrsaServiceAccounts,
+    ip_family: str,
     cni_policy: iam.PolicyDocument | dict[str, Any] | None,
     role_name: str | None = None,
 ) -> IrsaRole:
+    if ip_family == "ipv6" and cni_policy is None:
+        cni_policy = vpc_cni_policy("ipv6")
     return IrsaRole(
         scope,
         "Role",

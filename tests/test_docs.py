@@ -10,7 +10,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.sybil import Sybil
 
 import irsa_stack
-from irsa_stack.trust_review import RULES
+from irsa_stack.review.trust_review import RULES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -12,14 +12,15 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
-from irsa_stack.cluster_connection import ClusterConnection, is_restricted
-from irsa_stack.config import EndpointSettings, Environment, NewCluster
-from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.cdk.aws_node import AwsNodeAddon, AwsNodeRebinding
+from irsa_stack.cdk.cluster_connection import ClusterConnection, is_restricted
+from irsa_stack.cdk.handler_function import FunctionNetwork
+from irsa_stack.cdk.oidc_provider import EksOidcProvider
+from irsa_stack.cdk.service_accounts import IrsaServiceAccounts
+from irsa_stack.cloudformation.deploy_time import is_deploy_time
+from irsa_stack.environment.cluster import EndpointSettings, NewCluster
+from irsa_stack.environment.environment import Environment
 from irsa_stack.faults import InvalidInput
-from irsa_stack.handler_function import FunctionNetwork
-from irsa_stack.oidc_provider import EksOidcProvider
-from irsa_stack.service_accounts import IrsaServiceAccounts
 from irsa_stack.stacks.network import define_vpc
 from irsa_stack.stacks.nodes import NodeGroups, define_node_role
 from irsa_stack.stacks.review import acknowledge

@@ -6,8 +6,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.config import VpcSettings
-from irsa_stack.handler_function import FunctionSettings
+from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.environment.vpc import VpcSettings
 
 
 def define_vpc(

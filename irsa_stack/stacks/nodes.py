@@ -5,9 +5,10 @@ from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
-from irsa_stack.config import MetadataGuardSettings, NodeGroup
-from irsa_stack.metadata_guard import InstanceMetadataGuard
-from irsa_stack.node_user_data import AmiFamily, PacketFilter
+from irsa_stack.cdk.metadata_guard import InstanceMetadataGuard
+from irsa_stack.environment.metadata_guard import MetadataGuardSettings
+from irsa_stack.environment.nodes import NodeGroup
+from irsa_stack.nodes.user_data import AmiFamily, PacketFilter
 
 # No AmazonEKS_CNI_Policy: aws-node has a role of its own.
 # https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html

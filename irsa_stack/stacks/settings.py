@@ -10,9 +10,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.config import Environment
-from irsa_stack.environment_file import environment
-from irsa_stack.handler_function import FunctionSettings
+from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.environment_file import environment
 
 _RETENTION = {
     1: logs.RetentionDays.ONE_DAY,

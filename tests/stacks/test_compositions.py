@@ -6,7 +6,7 @@ import pytest
 import yaml
 from aws_cdk import Environment
 
-from irsa_stack.environment_file import load_environment
+from irsa_stack.environment.environment_file import load_environment
 from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import EksClusterStack, ServiceAccountsStack, define_stacks
 from irsa_stack.stacks.service_accounts import part_of, service_account_parts

@@ -1,5 +1,6 @@
 """Managed node groups whose role holds no CNI policy and whose metadata service is closed."""
 
+from aws_cdk import Aws, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
@@ -28,12 +29,23 @@ def define_node_role(scope: Construct, id: str, *, path: str | None) -> iam.Role
     return iam.Role(
         scope,
         id,
-        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        assumed_by=iam.CompositePrincipal(*map(iam.ServicePrincipal, _ec2_principals(scope))),
         path=path,
         managed_policies=[
             iam.ManagedPolicy.from_aws_managed_policy_name(name) for name in NODE_POLICIES
         ],
     )
+
+
+def _ec2_principals(scope: Construct) -> list[str]:
+    """Return the names of EC2 that EKS wants in a node role; in China there are two.
+
+    See: https://github.com/aws/aws-cdk/issues/24696
+    """
+    region, name = Stack.of(scope).region, "ec2.amazonaws.com"
+    if Token.is_unresolved(region) or region.startswith("cn-"):
+        return [name, f"ec2.{Aws.URL_SUFFIX}"]  # written out, the CDK would drop the suffix
+    return [name]
 
 
 class NodeGroups(Construct):

@@ -23,7 +23,12 @@ WHERE = {
     "local": [Place("aws", "us-east-1")],
     "prod": [COMMERCIAL],
 }
-MAKE_NAMESPACES = {"dev": {"payments"}, "local": {"apps"}}
+MAKE_NAMESPACES = {
+    "china": {"payments"},
+    "dev": {"payments"},
+    "local": {"apps"},
+    "prod": {"payments"},
+}
 DEPLOYMENTS = [(name, place) for name in NAMES for place in WHERE[name]]
 SUBJECTS = {
     "china": {
@@ -288,20 +293,29 @@ def test_nobody_administers_the_cluster_but_who_must(name, administrators):
         properties = deployment.value(stack, entry["Properties"])
         if "AmazonEKSClusterAdminPolicy" in json.dumps(properties):
             found.append(properties["PrincipalArn"])
-    assert found == administrators
+    assert [arn for arn in found if "ServiceAccountsBinderRole" not in arn] == administrators
+
+
+def test_nobody_binds_into_a_namespace_that_a_new_cluster_does_not_have(name, synthesised):
+    settings = synthesised.settings
+    if settings.cluster.new is None:
+        return
+    makes = MAKE_NAMESPACES.get(name, set())
+    bound = {a.namespace for a in settings.service_accounts if a.ownership == "CREATE"}
+    assert bound <= makes | {"default", "kube-system"}
 
 
 @pytest.mark.parametrize("name", MAKE_NAMESPACES)
 def test_the_binder_administers_the_cluster_when_it_makes_namespaces(name):
     deployment = Deployment(environment(name).templates, WHERE[name][0])
-    [binder] = [
+    administrators = [
         deployment.value(stack, entry["Properties"])["PrincipalArn"]
         for stack, _, entry in deployment.resources("AWS::EKS::AccessEntry")
         if "AmazonEKSClusterAdminPolicy" in json.dumps(entry)
     ]
     accounts = environment(name).settings.service_accounts
 
-    assert "ServiceAccountsBinderRole" in binder
+    assert any("ServiceAccountsBinderRole" in arn for arn in administrators)
     assert {a.namespace for a in accounts if a.create_namespace} == MAKE_NAMESPACES[name]
 
 

@@ -53,6 +53,7 @@ class NodeGroups(Construct):
 
     Args:
         cluster_name: name of the cluster.
+        version: Kubernetes version of the cluster, which nodes follow.
         vpc: its VPC; nodes run in the private subnets.
         groups: what to define.
         role: role of the nodes.
@@ -66,6 +67,7 @@ class NodeGroups(Construct):
         id: str,
         *,
         cluster_name: str,
+        version: str,
         vpc: ec2.IVpc,
         groups: list[NodeGroup],
         role: iam.IRole,
@@ -94,6 +96,8 @@ class NodeGroups(Construct):
                 cluster_name=cluster_name,
                 node_role=role.role_arn,
                 subnets=subnet_ids,
+                version=None if group.release_version else version,
+                release_version=group.release_version,
                 ami_type=_ami_type(group),
                 instance_types=group.instance_types,
                 launch_template=guards[group.ami_family].launch_template_spec,

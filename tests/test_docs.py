@@ -28,6 +28,8 @@ SOURCE = "\n".join(
 )
 # Headings of the troubleshooting page that others print.
 BY_AWS = (
+    "Version and ReleaseVersion updates cannot be combined with other updates",
+    "AlreadyExists",
     "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP]",
     "EntityAlreadyExists",
     "Cannot exceed quota for ACLSizePerRole",

@@ -121,6 +121,7 @@ class AwsNodeRebinding(Construct):
                 handler="aws_node.on_event.handle",
                 description="Moves aws-node to a role of its own",
                 timeout=FUNCTION_SECONDS,
+                service_timeout=SERVICE_TIMEOUT,
                 settings=service_accounts.settings,
                 statements=[describe_cluster(self, cluster.cluster_name)],
                 layers=[service_accounts.kubectl_layer],
@@ -148,6 +149,7 @@ class AwsNodeRebinding(Construct):
                 "RolloutTimeoutSeconds": str(int(wait or ROLLOUT_SECONDS_AT_MOST)),
             },
         )
+        resource.node.add_dependency(function.ready)
         if service_accounts.handler_role is None:
             access = define_access_entry(
                 self,

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.aws_s3_assets import Asset
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from irsa_stack.faults import refuse
 from irsa_stack.handler_code import files_of_others, handler_code_path
@@ -60,12 +60,16 @@ class HandlerFunction(Construct):
     """Define the function of a custom resource, with least privilege.
 
     Synthesises one `AWS::Lambda::Function`, one `AWS::IAM::Role` that may write to its own log
-    group and do what *statements* say, and one `AWS::Logs::LogGroup` that goes with the stack.
+    group and do what *statements* say, one `AWS::Logs::LogGroup` that goes with the stack, and one
+    `AWS::Lambda::EventInvokeConfig`. An event that waited too long is dropped, and one that a crash
+    ended is not tried again, because CloudFormation may have rolled back meanwhile.
 
     Args:
         handler: module and function below `lambda/`, with dots.
         description: what the function does, for the console.
-        timeout: longest run, seconds. CloudFormation's `service_timeout` must be longer.
+        timeout: longest run, seconds.
+        service_timeout: how long CloudFormation waits for an answer; at least a minute more than
+            *timeout*, because Lambda keeps an event no shorter.
         settings: see `FunctionSettings`. Default: its defaults.
         statements: what the function may do besides logging, as IAM has it. Default: nothing.
         layers: layers under `/opt`. Default: none.
@@ -75,6 +79,9 @@ class HandlerFunction(Construct):
         network: where it runs. Default: outside any VPC.
         role: a role handed in; it gets the rights to write the logs and to run in *network*, and no
             other. Default: an own role.
+
+    Raises:
+        InvalidInput: *network* has no private subnets.
 
     See:
         https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
@@ -88,6 +95,7 @@ class HandlerFunction(Construct):
         handler: str,
         description: str,
         timeout: int,
+        service_timeout: Duration,
         settings: FunctionSettings | None = None,
         statements: Sequence[Mapping[str, Any]] = (),
         layers: Sequence[lambda_.ILayerVersion] = (),
@@ -112,19 +120,16 @@ class HandlerFunction(Construct):
         self.role_name: str
         """Name of that role."""
         self.statements: list[Mapping[str, Any]] = []
-        """What its own role may do, inline."""
+        """What its own role may do, inline, in one policy or another."""
         if role is None:
             self.statements = [
                 _logging(log_group.log_group_arn),
-                *_network_statements(network),
                 *statements,
             ]
             own_role = _define_role(self, description, self.statements, settings)
             self.role_arn, self.role_name = own_role.attr_arn, own_role.ref
         else:
             log_group.grant_write(role)
-            for statement in _network_statements(network):
-                role.add_to_principal_policy(iam.PolicyStatement.from_json(statement))
             self.role_arn, self.role_name = role.role_arn, role.role_name
         code = Asset(self, "Code", path=str(handler_code_path()), exclude=files_of_others(handler))
         # Not `lambda_.Function`: for its many features it alone costs 65 ms a synth.
@@ -144,10 +149,25 @@ class HandlerFunction(Construct):
             environment={"variables": dict(environment)} if environment else None,
             kms_key_arn=settings.encryption_key and settings.encryption_key.key_arn,
         )
+        # Younger than this an event still ends within `service_timeout`.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+        events = lambda_.CfnEventInvokeConfig(
+            self,
+            "Events",
+            function_name=function.ref,
+            qualifier="$LATEST",
+            maximum_event_age_in_seconds=int(service_timeout.to_seconds()) - timeout,
+            maximum_retry_attempts=0,
+        )
         if role is not None:
             function.node.add_dependency(role)
         if network is not None:
+            statement = _network_statement()
+            function.node.add_dependency(_network_policy(self, statement, self.role_name, role))
+            self.statements.append(statement)
             _place(function, network)
+        self.ready: IDependable = events
+        """What a custom resource waits for before its first event."""
         self.service_token: str = function.attr_arn
         """For `ServiceToken` of a custom resource."""
 
@@ -230,28 +250,55 @@ def _private_subnets(vpc: ec2.IVpc) -> ec2.SubnetSelection:
     return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
-def _network_statements(network: FunctionNetwork | None) -> list[dict[str, Any]]:
-    """What Lambda asks of the role of a function in a VPC; EC2 offers no resource level for it.
+def _network_statement() -> dict[str, Any]:
+    """Return what Lambda asks of the role of a function in a VPC.
 
     See: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
-    if network is None:
-        return []
-    return [
-        {
-            "Effect": "Allow",
-            "Action": [
-                "ec2:AssignPrivateIpAddresses",
-                "ec2:CreateNetworkInterface",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSubnets",
-                "ec2:UnassignPrivateIpAddresses",
-            ],
-            "Resource": "*",
-            "Condition": {"StringEquals": {"aws:RequestedRegion": Aws.REGION}},
-        }
-    ]
+    return {
+        "Effect": "Allow",
+        "Action": [
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:RequestedRegion": Aws.REGION}},
+    }
+
+
+def _network_policy(
+    scope: Construct, statement: Mapping[str, Any], role_name: str, role: iam.IRole | None
+) -> Construct:
+    """Define a policy of its own for *statement*.
+
+    CloudFormation deletes it after the function has left the VPC. With the role's other statements
+    it would go before, and Lambda could not delete the network interfaces.
+    """
+    policy: Construct
+    if role is None:
+        policy = iam.CfnRolePolicy(
+            scope,
+            "Network",
+            role_name=role_name,
+            policy_name="Network",
+            policy_document={"Version": "2012-10-17", "Statement": [statement]},
+        )
+    else:
+        policy = iam.Policy(
+            scope, "Network", roles=[role], statements=[iam.PolicyStatement.from_json(statement)]
+        )
+    Validations.of(policy).acknowledge(
+        Acknowledgment(
+            id="AwsSolutions::AwsSolutions-IAM5[Resource::*]",
+            reason="Lambda asks this of the role of a function in a VPC, and EC2 has no resources"
+            " for it",
+        )
+    )
+    return policy
 
 
 def _logging(log_group_arn: str) -> dict[str, Any]:

@@ -17,7 +17,9 @@ _FUNCTION_ID = "RootCaThumbprintFunction"
 _FUNCTION_SECONDS = 60
 _SERVICE_TIMEOUT = Duration.seconds(180)
 
-_FUNCTIONS: "WeakKeyDictionary[Stack, tuple[str, FunctionSettings]]" = WeakKeyDictionary()
+_FUNCTIONS: "WeakKeyDictionary[Stack, tuple[HandlerFunction, FunctionSettings]]" = (
+    WeakKeyDictionary()
+)
 """The one function of each stack, and the settings that it was defined with."""
 
 
@@ -92,14 +94,16 @@ class RootCaThumbprint(Construct):
         if allow_private:
             properties["AllowPrivate"] = "true"
 
+        function = _function(self, settings)
         self._resource = CustomResource(
             self,
             "Resource",
             resource_type="Custom::RootCaThumbprint",
-            service_token=_service_token(self, settings),
+            service_token=function.service_token,
             service_timeout=_SERVICE_TIMEOUT,
             properties=properties,
         )
+        self._resource.node.add_dependency(function.ready)
 
     @property
     def thumbprints(self) -> list[str]:
@@ -122,7 +126,7 @@ class RootCaThumbprint(Construct):
         return self._resource.get_att_string("Warnings")
 
 
-def _service_token(scope: Construct, settings: FunctionSettings | None) -> str:
+def _function(scope: Construct, settings: FunctionSettings | None) -> HandlerFunction:
     """Return the stack's one function, defining it at the first call."""
     stack = Stack.of(scope)
     defined = _FUNCTIONS.get(stack)
@@ -134,14 +138,15 @@ def _service_token(scope: Construct, settings: FunctionSettings | None) -> str:
             handler="root_ca_thumbprint.on_event.handle",
             description="Computes the root-CA thumbprint of an OIDC issuer",
             timeout=_FUNCTION_SECONDS,
+            service_timeout=_SERVICE_TIMEOUT,
             settings=settings,
         )
-        _FUNCTIONS[stack] = function.service_token, settings
-        return function.service_token
-    service_token, first = defined
+        _FUNCTIONS[stack] = function, settings
+        return function
+    function, first = defined
     if settings is not None:
         refuse(_settings_faults(settings, first))
-    return service_token
+    return function
 
 
 def _settings_faults(settings: FunctionSettings, first: FunctionSettings) -> Iterator[str]:

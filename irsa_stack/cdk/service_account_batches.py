@@ -15,7 +15,7 @@ from irsa_stack.kubernetes.service_account_manifest import is_common
 
 BATCH_BYTES = 100_000
 """Bytes of a batch's property. CloudFormation sends old and new properties in one asynchronous
-invocation of at most 256 KiB, so that a batch of half that size can be created *and* updated.
+invocation, which took 256 KiB at most until late 2025 and takes 1 MB since.
 
 See: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """

@@ -467,7 +467,7 @@ class IrsaServiceAccounts(Construct):
             },
         )
         # A pod must not find its role before the role has its permissions.
-        batch.node.add_dependency(self._grants, *self._access)
+        batch.node.add_dependency(self._grants, self._function.ready, *self._access)
         return batch
 
     def _define_function(self) -> HandlerFunction:
@@ -477,6 +477,7 @@ class IrsaServiceAccounts(Construct):
             handler="service_accounts.on_event.handle",
             description="Binds service accounts to their roles",
             timeout=FUNCTION_SECONDS,
+            service_timeout=SERVICE_TIMEOUT,
             settings=self.settings,
             statements=[describe_cluster(self, self.cluster.cluster_name)],
             layers=[self.kubectl_layer],

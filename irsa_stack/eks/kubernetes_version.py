@@ -1,20 +1,17 @@
 """Which Kubernetes versions exist for a cluster of ours, and which kubectl package serves each."""
 
 import re
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 
 _VERSION = re.compile(r"1\.(\d{2})")
 _MINORS = range(60, 23, -1)
 
-# EKS 1.29, which kubectl v29 is paired with, left extended support in March 2026.
+# EKS 1.31 left extended support on 2026-11-26.
 # https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
-OLDEST_TO_CREATE = 30
-
-# kubectl works one minor version to either side of its own; v29 is in every installation.
-# https://kubernetes.io/releases/version-skew-policy/#kubectl
-_V29 = 29
-_SERVED_BY_V29 = (28, 29, 30)
+OLDEST_TO_CREATE = 32
+NEWEST_TO_CREATE = 36
 
 
 def version_faults(version: object, *, of: str, create: bool) -> Iterator[str]:
@@ -33,12 +30,18 @@ def version_faults(version: object, *, of: str, create: bool) -> Iterator[str]:
     if create and minor < OLDEST_TO_CREATE:
         yield (
             f"{of} must be 1.{OLDEST_TO_CREATE} or newer for a new cluster, got {version!r}; EKS"
-            " creates no older ones since March 2026, so name a newer version or import the cluster"
+            " creates no older ones since 2026-11-26, so name a newer version or import the cluster"
+        )
+    elif create and minor > NEWEST_TO_CREATE:
+        yield (
+            f"{of} must be 1.{NEWEST_TO_CREATE} or older for a new cluster, got {version!r}; EKS"
+            " has no newer one that this release knows, so name an older one or update irsa-stack"
         )
     elif layer_minor(version) is None:
         yield (
-            f"{of} must have an installed kubectl layer, got {version!r};"
-            f" pip install aws-cdk.lambda-layer-kubectl-v{minor}"
+            f"{of} must have an installed kubectl layer of 1.{minor - 1} to 1.{minor + 1}, got"
+            f" {version!r}; {sys.executable} -m pip install"
+            f" aws-cdk.lambda-layer-kubectl-v{minor}, and add it to your requirements"
         )
 
 
@@ -52,9 +55,9 @@ def layer_minor(version: str | None) -> int | None:
     if version is None:
         return next((minor for minor in _MINORS if _is_installed(minor)), None)
     minor = int(version.split(".")[1])
-    if _is_installed(minor):
-        return minor
-    return _V29 if minor in _SERVED_BY_V29 and _is_installed(_V29) else None
+    # kubectl works one minor version to either side of its own.
+    # https://kubernetes.io/releases/version-skew-policy/#kubectl
+    return next(filter(_is_installed, (minor, minor + 1, minor - 1)), None)
 
 
 def _is_installed(minor: int) -> bool:

@@ -58,8 +58,9 @@ class Environment(Part):
     role_path: RolePath | None = None
     """Path of every role, with slashes at both ends."""
     log_encryption_key: KeyArn | None = None
-    """KMS key of logs and functions; its policy must let CloudWatch Logs use it. Default: the key
-    of a new cluster; beside an existing one, the services' own keys."""
+    """KMS key of logs and functions. Its policy must let CloudWatch Logs use it, and let whoever
+    deploys make a grant for Lambda (`kms:CreateGrant`). Default: the key of a new cluster; beside
+    an existing one, the services' own keys."""
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731, 1827, 3653] = 30
     """Days that logs are kept."""
 

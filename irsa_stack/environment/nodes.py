@@ -27,6 +27,11 @@ class NodeGroup(Part):
     """Operating system; Amazon Linux 2 images are no longer published."""
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     """Processor of the instance types."""
+    release_version: (
+        Annotated[str, matching(r"\d+\.\d+\.\d+-[0-9a-z]+", "1.36.1-20261120")] | None
+    ) = None
+    """Release of the nodes' image. Default: EKS's newest when the group is made or the cluster's
+    version changes."""
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:

@@ -1,5 +1,5 @@
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -22,6 +22,7 @@ def define(stack, **more):
         handler="service_accounts.on_event.handle",
         description="Binds",
         timeout=900,
+        service_timeout=Duration.minutes(20),
         **more,
     )
 
@@ -97,10 +98,15 @@ def statements(stack):
     return policy["PolicyDocument"]["Statement"]
 
 
-def test_is_three_resources(stack):
+def test_is_four_resources(stack):
     define(stack)
     types = [body["Type"] for body in Template.from_stack(stack).to_json()["Resources"].values()]
-    assert sorted(types) == ["AWS::IAM::Role", "AWS::Lambda::Function", "AWS::Logs::LogGroup"]
+    assert sorted(types) == [
+        "AWS::IAM::Role",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+    ]
 
 
 def test_runs_on_a_current_python_on_arm(stack):
@@ -143,13 +149,9 @@ def test_retention_boundary_and_path_of_the_settings_reach_it(stack):
 
 def test_in_a_vpc_its_role_may_have_network_interfaces(stack):
     define(stack, network=network(stack))
-    [role] = [
-        body["Properties"]
-        for body in Template.from_stack(stack).find_resources("AWS::IAM::Role").values()
-        if "Policies" in body["Properties"]
-    ]
-    assert "ec2:CreateNetworkInterface" in str(role["Policies"])
-    assert "ManagedPolicyArns" not in role
+    policy = only(stack, "AWS::IAM::RolePolicy")["Properties"]
+    assert "ec2:CreateNetworkInterface" in str(policy["PolicyDocument"])
+    assert policy["RoleName"]["Ref"].startswith("FunctionRole")
 
 
 def test_a_role_handed_in_gets_the_right_to_write_logs_and_nothing_else(stack):
@@ -162,5 +164,21 @@ def test_a_role_handed_in_gets_the_right_to_write_logs_and_nothing_else(stack):
 def test_a_role_handed_in_may_have_network_interfaces_in_a_vpc(stack):
     role = iam.Role(stack, "Own", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     define(stack, role=role, network=network(stack))
-    policy = only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]
-    assert "ec2:CreateNetworkInterface" in str(policy)
+    policies = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    assert any("ec2:CreateNetworkInterface" in str(policy) for policy in policies)
+
+
+def test_no_event_may_begin_that_could_outlast_its_resource(stack):
+    define(stack)
+    events = only(stack, "AWS::Lambda::EventInvokeConfig")["Properties"]
+    assert events["MaximumEventAgeInSeconds"] == 20 * 60 - 900
+    assert events["MaximumRetryAttempts"] == 0
+    assert events["Qualifier"] == "$LATEST"
+
+
+def test_what_lambda_asks_in_a_vpc_is_a_policy_that_leaves_after_the_function(stack):
+    define(stack, network=network(stack))
+    template = Template.from_stack(stack).to_json()["Resources"]
+    [policy] = [name for name, body in template.items() if body["Type"] == "AWS::IAM::RolePolicy"]
+    [function] = [body for body in template.values() if body["Type"] == "AWS::Lambda::Function"]
+    assert policy in function["DependsOn"]

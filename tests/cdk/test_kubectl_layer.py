@@ -36,8 +36,8 @@ def test_a_stack_has_one_layer_however_often_it_is_asked(stack):
 
 
 def test_a_layer_that_is_not_installed_names_its_package(stack):
-    with pytest.raises(InvalidInput, match=r"pip install aws-cdk\.lambda-layer-kubectl-v33"):
-        kubectl_layer(stack, "1.33")
+    with pytest.raises(InvalidInput, match=r"pip install aws-cdk\.lambda-layer-kubectl-v31"):
+        kubectl_layer(stack, "1.31")
 
 
 @pytest.mark.parametrize("eks", [aws_eks, aws_eks_v2])

@@ -153,7 +153,18 @@ BAD = {
     ),
     "neither CIDR nor VPC": (NEW, {"cluster.new.vpc": {}}, "cluster.new.vpc", "give one"),
     "subnets of a VPC to make": (
-        NEW, {"cluster.new.vpc.zones": ["eu-west-1a"]}, "cluster.new.vpc", "remove it",
+        NEW, {"cluster.new.vpc.private_subnets": ["subnet-0a1b2c3d"]}, "cluster.new.vpc",
+        "remove it",
+    ),
+    "one zone of a VPC to make": (
+        NEW, {"cluster.new.vpc.zones": ["eu-west-1a"]}, "cluster.new.vpc", "2 to 6 different ones",
+    ),
+    "zones and their number": (
+        NEW,
+        {"cluster.new.vpc": {
+            "cidr": "10.0.0.0/16", "availability_zones": 2, "zones": ["eu-west-1a", "eu-west-1b"],
+        }},
+        "cluster.new.vpc", "remove that one",
     ),
     "gateways of an existing VPC": (
         NEW,

@@ -11,7 +11,7 @@ from kubernetes_api.connection import ApiError, Conflict
 from service_accounts.binding_plan import Verb, decide, undo
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from kubernetes_api.connection import Api
     from kubernetes_api.owner import Owner
@@ -146,7 +146,7 @@ class Accounts:
                 )
         return None
 
-    def _create(self, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _create(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return self._api.create(_collection(namespace), body)
         except ApiError as error:

@@ -7,6 +7,9 @@ from typing import Any
 from aws_cdk import Annotations, App
 
 from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.service_accounts import ServiceAccountSettings
+from irsa_stack.iam.aws_managed_policies import unknown_policy
+from irsa_stack.iam.service_reference import unknown_services
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import review
 from irsa_stack.stacks.service_accounts import (
@@ -61,10 +64,27 @@ def define_stacks(
         if before is not None:
             stack.add_dependency(defined[before])
         defined.append(stack)
+    for account in settings.service_accounts:
+        _warn_of_what_is_unknown(defined[0], account)
     if parts > 1 and settings.service_account_stacks is None:
         Annotations.of(defined[0]).add_warning_v2(
             "irsa-stack:serviceAccountStacks",
             f"{len(settings.service_accounts)} service accounts take {parts} stacks. Write"
             f" 'service_account_stacks: {parts}' into the environment file, or a larger number: at"
             f" the next doubling half of the accounts move, and lose their roles meanwhile",
+        )
+
+
+def _warn_of_what_is_unknown(stack: ServiceAccountsStack, account: ServiceAccountSettings) -> None:
+    """Say what the data of AWS's services and policies lack, which grow every week."""
+    actions = [action for statement in account.statements for action in statement.actions]
+    for number, warning in enumerate(
+        [
+            *unknown_services(actions),
+            *(found for arn in account.managed_policies for found in unknown_policy(arn)),
+        ]
+    ):
+        Annotations.of(stack).add_warning_v2(
+            f"irsa-stack:unknown:{account.identity}:{number}",
+            f"service account {account.identity}: {warning}",
         )

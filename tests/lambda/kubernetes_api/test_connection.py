@@ -13,7 +13,7 @@ from kubernetes_api import connection
 from kubernetes_api.cluster import Cluster
 from kubernetes_api.connection import Api, ApiError, Conflict, Unreachable
 from tests.support.api_server import ApiServer, Reply, refusal
-from tests.support.functions import bear
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from service_accounts.binding import RESTART_DUE
 from tests.support.api_server import ApiServer, Reply, refusal
 from tests.support.binder import LOGICAL_ID, ONE, ROLE, TWO, account, run
 from tests.support.cloudformation import STACK_ID, Context, ResponseUrl
-from tests.support.functions import bear
 from tests.support.interruption import killed_at
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.sybil import Sybil
 
 import irsa_stack
-from irsa_stack.trust_review import RULES
+from irsa_stack.review.trust_review import RULES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -28,6 +28,8 @@ SOURCE = "\n".join(
 )
 # Headings of the troubleshooting page that others print.
 BY_AWS = (
+    "Version and ReleaseVersion updates cannot be combined with other updates",
+    "AlreadyExists",
     "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP]",
     "EntityAlreadyExists",
     "Cannot exceed quota for ACLSizePerRole",

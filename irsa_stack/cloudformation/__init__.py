@@ -1,0 +1,1 @@
+"""Its language: deploy-time values, `Fn::Sub`, intrinsic functions, policy documents."""

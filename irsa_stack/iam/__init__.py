@@ -1,0 +1,1 @@
+"""IAM: ARNs, issuers, trust policies, quotas and thumbprints."""

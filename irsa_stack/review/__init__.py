@@ -1,0 +1,5 @@
+"""The review of trust policies, without the CDK."""
+
+from irsa_stack.review.trust_review import RULES
+
+__all__ = ["RULES"]

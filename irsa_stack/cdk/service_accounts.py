@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import jsii
-from aws_cdk import Aws, CustomResource, Duration, Stage
+from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, DependencyGroup, IConstruct
 
+from irsa_stack.cdk.account_claims import AccountClaims
 from irsa_stack.cdk.cluster_access import (
     FUNCTION_SECONDS,
     SERVICE_TIMEOUT,
@@ -37,7 +38,6 @@ from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.quotas import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
 from irsa_stack.iam.trust import STS_AUDIENCE, default_account_faults
-from irsa_stack.kubernetes.account_claims import AccountClaims
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubernetes.service_account_manifest import (
     COMMON_MANIFEST,
@@ -219,11 +219,7 @@ class IrsaServiceAccounts(Construct):
         self._creates_namespaces = False
         self.handler_role = handler_role
         """Role handed in for the functions made for this cluster, if any."""
-        # The claims last as long as the stage does, and it as long as whoever has made claims.
-        self._stage = Stage.of(self) or self.node.root
-        self.claims = AccountClaims.of(
-            self._stage, (self.cluster.cluster_name, self.cluster.endpoint)
-        )
+        self.claims = AccountClaims.of(self, self.cluster)
         """Who binds which account of the cluster."""
         self._claimant = f"{type(self).__name__} {self.node.path!r}"
         self._ids: set[str] = {"Access", "Binder", "Bindings"}

@@ -1,0 +1,1 @@
+"""CloudFormation as it is: what values can turn out to be."""

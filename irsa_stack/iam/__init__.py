@@ -1,0 +1,1 @@
+"""IAM as it is: globs, conditions, statements."""

@@ -1,0 +1,1 @@
+"""Findings: whom a trust policy lets in, and what is wrong with that."""

@@ -386,7 +386,7 @@ def plain(value: object) -> str:
 
 
 def _given_out(kind: str, reference: Mapping[str, Any]) -> str:
-    """Return what a resource gives out: names and ARNs of AWS' own, or whatever its author wants."""
+    """Return what a resource gives out: AWS' own names and ARNs, or whatever its author wants."""
     is_anything = not kind.startswith("AWS::") or kind.startswith(
         ("AWS::CloudFormation::", "AWS::SSM::")
     )

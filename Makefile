@@ -65,7 +65,7 @@ snapshots: install ## rewrite the template snapshots after an intended change
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/stacks
 
 schema: install ## rewrite environments/schema.json from the typed settings
-	$(BIN)/python -m irsa_stack.environment_file > environments/schema.json
+	$(BIN)/python -m irsa_stack.environment.environment_file > environments/schema.json
 
 wheel: install ## the library as a wheel, in dist/
 	$(BIN)/python -m build --wheel --no-isolation
@@ -85,7 +85,7 @@ docs: .venv-docs/.installed ## the documentation as pages, in site/, with strict
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 include tests/netfilter/netfilter.mk
-include tests/e2e/rehearsal.mk
+include rehearsal/rehearsal.mk
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-docs node_modules cdk.out dist build site .pytest_cache .mypy_cache .ruff_cache

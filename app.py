@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aws_cdk import App
 
-from irsa_stack.environment_file import load_environment, report
+from irsa_stack.environment.environment_file import load_environment, report
 from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import define_stacks, review
 

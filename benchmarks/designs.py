@@ -144,7 +144,7 @@ def environment(accounts: int) -> dict[str, Any]:
 
 def app_py(app: App, accounts: int) -> None:
     """Bind the accounts as `app.py` does, spread over as many stacks as they need."""
-    from irsa_stack.config import Environment
+    from irsa_stack.environment.environment import Environment
     from irsa_stack.stacks import define_stacks
 
     define_stacks(app, Environment.model_validate(environment(accounts)))

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from irsa_stack import controllers, stacks
-    from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
-    from irsa_stack.cluster_connection import ClusterConnection
+    from irsa_stack.cdk.aws_node import AwsNodeAddon, AwsNodeRebinding
+    from irsa_stack.cdk.cluster_connection import ClusterConnection
+    from irsa_stack.cdk.handler_function import FunctionNetwork, FunctionSettings
+    from irsa_stack.cdk.metadata_guard import HopLimit, InstanceMetadataGuard
+    from irsa_stack.cdk.oidc_provider import EksOidcProvider
+    from irsa_stack.cdk.role import IrsaRole, Trust
+    from irsa_stack.cdk.root_ca_thumbprint import RootCaThumbprint
+    from irsa_stack.cdk.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
+    from irsa_stack.cdk.trust_review_plugin import TrustReview
     from irsa_stack.faults import InvalidInput
-    from irsa_stack.handler_function import FunctionNetwork, FunctionSettings
-    from irsa_stack.identity import ServiceAccountIdentity
-    from irsa_stack.instance_metadata import deny_instance_metadata, refuse_untold_controllers
-    from irsa_stack.metadata_guard import HopLimit, InstanceMetadataGuard
-    from irsa_stack.node_user_data import AmiFamily, PacketFilter, cluster_settings
-    from irsa_stack.oidc_provider import EksOidcProvider
-    from irsa_stack.role import IrsaRole, Trust
-    from irsa_stack.root_ca_thumbprint import RootCaThumbprint
-    from irsa_stack.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
-    from irsa_stack.thumbprints import Thumbprints
-    from irsa_stack.trust import trust_policy
-    from irsa_stack.trust_review_plugin import TrustReview
+    from irsa_stack.iam.thumbprints import Thumbprints
+    from irsa_stack.iam.trust import trust_policy
+    from irsa_stack.kubernetes.identity import ServiceAccountIdentity
+    from irsa_stack.nodes.instance_metadata import deny_instance_metadata, refuse_untold_controllers
+    from irsa_stack.nodes.user_data import AmiFamily, PacketFilter, cluster_settings
 
 __all__ = [
     "AmiFamily",
@@ -55,30 +55,30 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AmiFamily": "node_user_data",
-    "AwsNodeAddon": "aws_node",
-    "AwsNodeRebinding": "aws_node",
-    "BoundServiceAccount": "service_accounts",
-    "ClusterConnection": "cluster_connection",
-    "EksOidcProvider": "oidc_provider",
-    "FunctionNetwork": "handler_function",
-    "FunctionSettings": "handler_function",
-    "HopLimit": "metadata_guard",
-    "InstanceMetadataGuard": "metadata_guard",
+    "AmiFamily": "nodes.user_data",
+    "AwsNodeAddon": "cdk.aws_node",
+    "AwsNodeRebinding": "cdk.aws_node",
+    "BoundServiceAccount": "cdk.service_accounts",
+    "ClusterConnection": "cdk.cluster_connection",
+    "EksOidcProvider": "cdk.oidc_provider",
+    "FunctionNetwork": "cdk.handler_function",
+    "FunctionSettings": "cdk.handler_function",
+    "HopLimit": "cdk.metadata_guard",
+    "InstanceMetadataGuard": "cdk.metadata_guard",
     "InvalidInput": "faults",
-    "IrsaRole": "role",
-    "IrsaServiceAccounts": "service_accounts",
-    "Ownership": "service_accounts",
-    "PacketFilter": "node_user_data",
-    "RootCaThumbprint": "root_ca_thumbprint",
-    "ServiceAccountIdentity": "identity",
-    "Thumbprints": "thumbprints",
-    "Trust": "role",
-    "TrustReview": "trust_review_plugin",
-    "cluster_settings": "node_user_data",
-    "deny_instance_metadata": "instance_metadata",
-    "refuse_untold_controllers": "instance_metadata",
-    "trust_policy": "trust",
+    "IrsaRole": "cdk.role",
+    "IrsaServiceAccounts": "cdk.service_accounts",
+    "Ownership": "cdk.service_accounts",
+    "PacketFilter": "nodes.user_data",
+    "RootCaThumbprint": "cdk.root_ca_thumbprint",
+    "ServiceAccountIdentity": "kubernetes.identity",
+    "Thumbprints": "iam.thumbprints",
+    "Trust": "cdk.role",
+    "TrustReview": "cdk.trust_review_plugin",
+    "cluster_settings": "nodes.user_data",
+    "deny_instance_metadata": "nodes.instance_metadata",
+    "refuse_untold_controllers": "nodes.instance_metadata",
+    "trust_policy": "iam.trust",
 }
 
 

@@ -10,7 +10,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.sybil import Sybil
 
 import irsa_stack
-from irsa_stack.trust_review import RULES
+from irsa_stack.review.rules import RULES
+from irsa_stack.review.rules_table import rules_table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -28,6 +29,8 @@ SOURCE = "\n".join(
 )
 # Headings of the troubleshooting page that others print.
 BY_AWS = (
+    "Version and ReleaseVersion updates cannot be combined with other updates",
+    "AlreadyExists",
     "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP]",
     "EntityAlreadyExists",
     "Cannot exceed quota for ACLSizePerRole",
@@ -75,6 +78,7 @@ def test_a_heading_quotes_a_message_that_exists(message):
 
 def test_every_rule_of_the_trust_review_is_explained():
     assert re.findall(r"^\| `(IRSA\d+)` \|", TROUBLESHOOTING, re.MULTILINE) == list(RULES)
+    assert rules_table() in TROUBLESHOOTING
 
 
 def test_every_step_of_the_aws_node_transaction_can_be_searched_for():

@@ -30,7 +30,7 @@ IrsaRole(stack, "Api", oidc_provider=provider, service_accounts=["apps/api"])
 settings = Environment.model_validate({
     "service_type": "payments",
     "environment": "test",
-    "cluster": {"new": {"version": "1.30", "vpc": {"cidr": "10.0.0.0/16"}}},
+    "cluster": {"new": {"version": "1.36", "vpc": {"cidr": "10.0.0.0/16"}}},
     "nodes": [{"name": "general", "instance_types": ["m7i.large"]}],
     "service_accounts": [{"namespace": "apps", "name": "api"}],
 })
@@ -92,7 +92,7 @@ def test_the_wheel_carries_nothing_else(names):
 
 
 def needed(distribution):
-    """The distributions that installing *distribution* brings along, none of its extras."""
+    """The distributions that installing *distribution* brings along, with the one kubectl layer."""
     found = {}
     wanted = [distribution]
     while wanted:
@@ -105,7 +105,7 @@ def needed(distribution):
         wanted += [
             metadata.distribution(requirement.name)
             for requirement in requirements
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            if requirement.marker is None or requirement.marker.evaluate({"extra": "kubectl-v36"})
         ]
     return found.values()
 
@@ -160,7 +160,7 @@ def test_an_app_outside_the_repository_synthesises(installed_app):
     assert {"AWS::IAM::OIDCProvider", "AWS::IAM::Role", "AWS::Lambda::Function"} <= types
 
 
-def test_the_stacks_need_nothing_that_the_wheel_does_not_ask_for(installed_app):
+def test_the_stacks_need_nothing_but_the_wheel_and_a_layer(installed_app):
     templates = (installed_app / "cdk.out").glob("*.template.json")
     names = {path.name.removesuffix(".template.json") for path in templates}
     assert names == {"Stack", "Cluster", "ServiceAccounts"}

@@ -10,30 +10,12 @@ import pytest
 import irsa_stack
 
 REPOSITORY = Path(__file__).parents[1]
-PURE = [
-    "account_claims",
-    "arn",
-    "budgets",
-    "cluster_attributes",
-    "config",
-    "deploy_time",
-    "environment_file",
-    "faults",
-    "fn_sub",
-    "handler_code",
-    "identity",
-    "instance_metadata",
-    "intrinsics",
-    "issuer",
-    "kubernetes_version",
-    "naming",
-    "node_user_data",
-    "service_account_manifest",
-    "thumbprints",
-    "trust",
-    "trust_document",
-    "trust_review",
-]
+PACKAGE = REPOSITORY / "irsa_stack"
+PURE = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py")
+    if path.relative_to(PACKAGE).parts[0] not in ("cdk", "stacks") and path.stem != "__init__"
+)
 
 
 def loaded_by(statement):
@@ -148,7 +130,11 @@ def test_only_misspelt_names_are(checked):
 
 @pytest.mark.parametrize(
     "name",
-    ["role.IrsaRole", "controllers.external_dns.ExternalDns", "stacks.cluster.EksClusterStack"],
+    [
+        "cdk.role.IrsaRole",
+        "cdk.controllers.external_dns.ExternalDns",
+        "stacks.cluster.EksClusterStack",
+    ],
 )
 def test_type_checkers_see_what_a_name_stands_for(checked, name):
     assert f"-> irsa_stack.{name}" in checked

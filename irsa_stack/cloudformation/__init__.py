@@ -1,1 +1,1 @@
-"""CloudFormation as it is: what values can turn out to be."""
+"""CloudFormation: deploy-time values, Fn::Sub, what values can turn out to be."""

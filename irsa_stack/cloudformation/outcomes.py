@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from irsa_stack.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
 
 OUTCOMES_AT_MOST = 256
 """How many outcomes of one value are followed."""
@@ -75,7 +75,7 @@ class Template:
             known=known,
         )
         return cls(
-            resources=dict(whole.written_out(template.get("Resources") or {})),
+            resources=dict(whole.written_out(template.get("Resources", {}))),
             parameters=whole.parameters,
             mappings=whole.mappings,
             conditions=whole.conditions,
@@ -357,7 +357,7 @@ class _Resolver:
         mapping: Any = self._template.mappings.get(str(self.resolved(name)))
         for key in (first, second):
             if not isinstance(mapping, Mapping):
-                return None
+                break
             wanted = self.resolved(key)
             if is_deploy_time(wanted):
                 wanted = self._choice(f"key {wanted} of {sorted(mapping)}", sorted(mapping), None)

@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from irsa_stack.controllers.aws_load_balancer_controller import AwsLoadBalancerController
-    from irsa_stack.controllers.cluster_autoscaler import ClusterAutoscaler
-    from irsa_stack.controllers.controller import Controller
-    from irsa_stack.controllers.external_dns import ExternalDns
-    from irsa_stack.controllers.vpc_cni import VpcCni, vpc_cni_policy
+    from irsa_stack.cdk.controllers.aws_load_balancer_controller import AwsLoadBalancerController
+    from irsa_stack.cdk.controllers.cluster_autoscaler import ClusterAutoscaler
+    from irsa_stack.cdk.controllers.controller import Controller
+    from irsa_stack.cdk.controllers.external_dns import ExternalDns
+    from irsa_stack.cdk.controllers.vpc_cni import VpcCni, vpc_cni_policy
 
 __all__ = [
     "AwsLoadBalancerController",
@@ -37,7 +37,7 @@ if not TYPE_CHECKING:  # a type checker would take every name, misspelt ones too
     def __getattr__(name: str) -> object:
         if name not in _MODULES:
             raise AttributeError(f"module 'irsa_stack.controllers' has no attribute {name!r}")
-        return getattr(import_module(f"irsa_stack.controllers.{_MODULES[name]}"), name)
+        return getattr(import_module(f"irsa_stack.cdk.controllers.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

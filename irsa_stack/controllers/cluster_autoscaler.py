@@ -1,102 +1,119 @@
-"""cluster-autoscaler: keeps the number of nodes."""
+"""What cluster-autoscaler may do: size the node groups of one cluster, and no other.
 
-from collections.abc import Mapping
-from typing import Unpack
+See: https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-1.36.1/cluster-autoscaler/cloudprovider/aws/README.md
+"""
 
-from constructs import Construct
+from collections.abc import Iterator, Mapping
 
-from irsa_stack.controllers.controller import (
-    AccountOptions,
-    Controller,
-    name_of_cluster,
-    place_of,
+from irsa_stack.controllers.statements import (
+    Document,
+    Place,
+    allow,
+    document,
 )
-from irsa_stack.controllers.policies import cluster_autoscaler as policies
-from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.controllers.upstream import Upstream
+from irsa_stack.eks.naming import cluster_name_faults
+from irsa_stack.faults import refuse
+
+UPSTREAM = Upstream(
+    policy="https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-1.36.1/cluster-autoscaler/cloudprovider/aws/README.md",
+    version="1.36.1",
+    released="2026-07-22",
+    minimum="1.25.0",
+    because="finds groups by tag without autoscaling:DescribeTags",
+    chart="cluster-autoscaler",
+    repository="https://kubernetes.github.io/autoscaler",
+    chart_version="9.59.0",
+)
+
+WILDCARDS = {
+    "Describe": "Auto Scaling and EC2 describe these on no resource level; nothing is written",
+    "ReadNodeGroups": "all node groups of this cluster, read only",
+    "SizeNodeGroups": "groups come and go; only those with the tags of this cluster",
+}
+"""Why a statement names more than single resources."""
+
+ENABLED_TAG = "k8s.io/cluster-autoscaler/enabled"
 
 
-class ClusterAutoscaler(Controller):
-    """Define the account and the role of cluster-autoscaler, held to the groups of one cluster.
+def default_node_group_tags(cluster_name: str) -> dict[str, str]:
+    """Return the tag by which the groups of a cluster are found.
 
-    Synthesises one `AWS::IAM::Role` with one inline policy, and binds the account. The chart values
-    make the controller discover exactly the groups that the policy lets it size.
+    The groups of EKS managed node groups have it; on other Auto Scaling groups you set it.
+    """
+    return {f"k8s.io/cluster-autoscaler/{cluster_name}": "owned"}
+
+
+def policy_documents(
+    *, place: Place, cluster_name: str, node_group_tags: Mapping[str, str] | None = None
+) -> dict[str, Document]:
+    """Return the policy of cluster-autoscaler by name.
 
     Args:
-        service_accounts: the service accounts of the cluster.
-        cluster_name: name of the cluster. Default: that of *service_accounts*.
+        place: partition, region and account of the cluster.
+        cluster_name: name of the cluster.
         node_group_tags: tags that an Auto Scaling group must have, all of them, to be sized.
-            Default: `k8s.io/cluster-autoscaler/NAME: owned`, which managed node groups have.
-        namespace: namespace of the account. Default: `kube-system`.
-        service_account: name of the account. Default: `cluster-autoscaler`.
-        ownership: whose object the account is. Default: ours, `CREATE`.
-        account: more options of `IrsaServiceAccounts.add`.
+            Default: `default_node_group_tags`.
 
     Raises:
-        InvalidInput: a scope is empty, or a property breaks a rule; all faults are listed.
-
-    Examples:
-        >>> import aws_cdk as cdk
-        >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
-        >>> from irsa_stack.controllers import ClusterAutoscaler
-        >>> stack = cdk.Stack()
-        >>> accounts = IrsaServiceAccounts(
-        ...     stack,
-        ...     "ServiceAccounts",
-        ...     cluster=ClusterConnection.from_attributes(
-        ...         cluster_name="payments-prod",
-        ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
-        ...         certificate_authority_data="LS0tLS1CRUdJTi...",
-        ...     ),
-        ...     oidc_provider=EksOidcProvider.from_issuer_url(
-        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
-        ...     ),
-        ... )
-        >>> autoscaler = ClusterAutoscaler(stack, "ClusterAutoscaler", service_accounts=accounts)
-        >>> autoscaler.chart_values["rbac"]["serviceAccount"]
-        {'create': False, 'name': 'cluster-autoscaler'}
-
-    See:
-        https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-1.36.1/cluster-autoscaler/cloudprovider/aws/README.md
+        InvalidInput: a scope is empty or no scope; all faults are listed.
     """
-
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        service_accounts: IrsaServiceAccounts,
-        cluster_name: str | None = None,
-        node_group_tags: Mapping[str, str] | None = None,
-        namespace: str = "kube-system",
-        service_account: str = "cluster-autoscaler",
-        ownership: Ownership = Ownership.CREATE,
-        **account: Unpack[AccountOptions],
-    ) -> None:
-        cluster = name_of_cluster(service_accounts, cluster_name)
-        place = place_of(service_accounts)
-        super().__init__(
-            scope,
-            id,
-            upstream=policies.UPSTREAM,
-            service_accounts=service_accounts,
-            namespace=namespace,
-            service_account=service_account,
-            ownership=ownership,
-            documents=policies.policy_documents(
-                place=place, cluster_name=cluster, node_group_tags=node_group_tags
+    tags = default_node_group_tags(cluster_name) if node_group_tags is None else node_group_tags
+    refuse([*cluster_name_faults(cluster_name), *_tags_faults(tags)])
+    return {
+        "ClusterAutoscaler": document(
+            allow(
+                "Describe",
+                [
+                    "autoscaling:DescribeAutoScalingGroups",
+                    "autoscaling:DescribeAutoScalingInstances",
+                    "autoscaling:DescribeLaunchConfigurations",
+                    "autoscaling:DescribeScalingActivities",
+                    "ec2:DescribeImages",
+                    "ec2:DescribeInstanceTypes",
+                    "ec2:DescribeLaunchTemplateVersions",
+                    "ec2:GetInstanceTypesFromInstanceRequirements",
+                ],
+                ["*"],
             ),
-            wildcards=policies.WILDCARDS,
-            chart_values={
-                "cloudProvider": "aws",
-                "awsRegion": place.region,
-                "autoDiscovery": {
-                    "clusterName": cluster,
-                    "tags": policies.discovery_tags(cluster, node_group_tags),
-                },
-            },
-            helm_values_path="rbac.serviceAccount",
-            # https://github.com/kubernetes/autoscaler/blob/cluster-autoscaler-chart-9.59.0/cluster-autoscaler/charts/cluster-autoscaler/templates/serviceaccount.yaml
-            quote_annotations=True,
-            names={cluster: "ClusterName"},
-            **account,
+            # A statement of its own: a node group has none of its Auto Scaling group's tags.
+            allow(
+                "ReadNodeGroups",
+                ["eks:DescribeNodegroup"],
+                [place.arn("eks", f"nodegroup/{cluster_name}/*/*")],
+            ),
+            allow(
+                "SizeNodeGroups",
+                [
+                    "autoscaling:SetDesiredCapacity",
+                    "autoscaling:TerminateInstanceInAutoScalingGroup",
+                ],
+                [place.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")],
+                {"StringEquals": {f"aws:ResourceTag/{key}": tags[key] for key in sorted(tags)}},
+            ),
         )
+    }
+
+
+def discovery_tags(cluster_name: str, node_group_tags: Mapping[str, str] | None) -> list[str]:
+    """Return the tags for `--node-group-auto-discovery`: what is found is what may be sized."""
+    if node_group_tags is None:
+        return [
+            ENABLED_TAG,
+            *(f"{key}={value}" for key, value in default_node_group_tags(cluster_name).items()),
+        ]
+    return [f"{key}={value}" for key, value in sorted(node_group_tags.items())]
+
+
+def _tags_faults(tags: Mapping[str, str]) -> Iterator[str]:
+    if not tags:
+        yield (
+            f"node_group_tags must name at least one tag, got {dict(tags)!r}; leave it out for"
+            " k8s.io/cluster-autoscaler/NAME, or pass {'kubernetes.io/cluster/NAME': 'owned'}"
+        )
+    for key, value in tags.items():
+        if not key or not value or "*" in value:
+            yield (
+                f"node_group_tags must have a key and an exact value, got {key!r}: {value!r}; write"
+                " both as they stand on the Auto Scaling groups"
+            )

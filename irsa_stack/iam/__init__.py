@@ -1,1 +1,1 @@
-"""IAM as it is: globs, conditions, statements."""
+"""IAM: ARNs, issuers, trust policies, conditions, statements, quotas and thumbprints."""

@@ -1,1 +1,5 @@
-"""Findings: whom a trust policy lets in, and what is wrong with that."""
+"""The review: whom a role lets in, and what is wrong with that. Without the CDK."""
+
+from irsa_stack.review.rules import RULES
+
+__all__ = ["RULES"]

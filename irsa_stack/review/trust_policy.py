@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from irsa_stack.arn import arn_faults
-from irsa_stack.budgets import TRUST_POLICY_CHARACTERS_AT_MOST, document_characters
-from irsa_stack.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
 from irsa_stack.iam import globs
+from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.conditions import (
     MalformedError,
     NotToldError,
@@ -22,6 +21,7 @@ from irsa_stack.iam.conditions import (
     is_whole_token,
     without_placeholders,
 )
+from irsa_stack.iam.quotas import TRUST_POLICY_CHARACTERS_AT_MOST, document_characters
 from irsa_stack.iam.statements import (
     ASSUME_ROLE,
     TAG_SESSION,
@@ -49,6 +49,8 @@ _NAMED_PROVIDERS = (
     "graph.facebook.com",
     "www.amazon.com",
 )
+
+_EKS_WITHOUT_ID = re.compile(r"oidc[.-]eks\.[^/${]+")
 
 _NEVER = re.compile(
     r"aws:(source(arn|account|orgid|orgpaths|owner)|multifactorauth\w+|username|calledvia\w*"
@@ -158,7 +160,8 @@ class _Document:
         yield from self._read()
         for statement in self._statements:
             if statement.allows:
-                yield from self._of(statement)
+                where = f"Statement/{statement.position}"
+                yield from (one.within(where) for one in self._of(statement))
 
     def _read(self) -> Iterator[Finding]:
         version = self._document.get("Version")
@@ -184,9 +187,10 @@ class _Document:
             except NotToldError as error:
                 # A Deny that cannot be read rescues nothing, and lets nobody in.
                 if not (isinstance(raw, Mapping) and raw.get("Effect") == "Deny"):
-                    yield not_told(f"{error.path or 'statement'}", _at(raw, error.path))
+                    told = not_told(f"{error.path or 'statement'}", _at(raw, error.path))
+                    yield told.within(f"Statement/{position}")
             except MalformedError as error:
-                yield finding("IRSA100", str(error))
+                yield finding("IRSA100", str(error)).within(f"Statement/{position}")
 
     @property
     def _has_web_identities(self) -> bool:
@@ -384,7 +388,7 @@ class _Document:
                 f" write {_shown(shown.replace('https://', ''))}",
             )
             return
-        if found and re.fullmatch(r"oidc[.-]eks\.[^/${]+", issuer):
+        if found and _EKS_WITHOUT_ID.fullmatch(issuer):
             yield finding(
                 "IRSA117",
                 f"Principal.Federated must end in the cluster's id, got {_shown(provider)}; write"
@@ -460,9 +464,8 @@ def _action_findings(statement: Statement) -> Iterator[Finding]:
 
 def _issuer_of(provider: str, named: Iterable[Test]) -> str:
     """Return the issuer of *provider*, from the keys if only they tell."""
-    _, found, issuer = provider.partition(":oidc-provider/")
-    issuer = re.sub(r"^https?://", "", issuer) if found else re.sub(r"^https?://", "", provider)
-    if not is_whole_token(issuer) and not is_placeholder(issuer):
+    issuer = re.sub(r"^(.*:oidc-provider[:/])?(https?://)?", "", provider)
+    if not is_whole_token(issuer) and not _EKS_WITHOUT_ID.fullmatch(issuer):
         return issuer
     keys = {test.key.rpartition(":")[0] for test in named}
     literal = {key for key in keys if "." in key and not is_deploy_time(key) and "$" not in key}

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_cdk import Annotations, App
 
-from irsa_stack.config import Environment
+from irsa_stack.environment.environment import Environment
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import review
 from irsa_stack.stacks.service_accounts import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aws_cdk import Aws, CfnOutput, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -12,15 +12,16 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.aws_node import AwsNodeAddon, AwsNodeRebinding
-from irsa_stack.cluster_connection import ClusterConnection, is_restricted
-from irsa_stack.config import EndpointSettings, Environment, NewCluster
-from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.cdk.aws_node import AwsNodeAddon, AwsNodeRebinding
+from irsa_stack.cdk.cluster_connection import ClusterConnection, is_restricted
+from irsa_stack.cdk.handler_function import FunctionNetwork
+from irsa_stack.cdk.oidc_provider import EksOidcProvider
+from irsa_stack.cdk.service_accounts import IrsaServiceAccounts
+from irsa_stack.cloudformation.deploy_time import is_deploy_time
+from irsa_stack.environment.cluster import EndpointSettings, NewCluster
+from irsa_stack.environment.environment import Environment
 from irsa_stack.faults import InvalidInput
-from irsa_stack.handler_function import FunctionNetwork
-from irsa_stack.oidc_provider import EksOidcProvider
-from irsa_stack.service_accounts import IrsaServiceAccounts
-from irsa_stack.stacks.network import define_vpc
+from irsa_stack.stacks.network import ZONES_AT_MOST, define_vpc
 from irsa_stack.stacks.nodes import NodeGroups, define_node_role
 from irsa_stack.stacks.review import acknowledge
 from irsa_stack.stacks.settings import (
@@ -40,7 +41,7 @@ _LOG_TYPES = {
 }
 
 
-_ZONES_AT_MOST = 6
+_CONTROL_PLANE_ZONES = 2
 
 
 class EksClusterStack(Stack):
@@ -96,15 +97,33 @@ class EksClusterStack(Stack):
                 ]
             )
         super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
-        key = _define_key(self, new)
-        functions = function_settings(self, settings, default_key=key)
+        self.key: kms.IKey = _define_key(self, new)
+        """KMS key of the cluster's secrets."""
+        functions = function_settings(self, settings, default_key=self.key)
         self.log_key: kms.IKey | None = functions.encryption_key
         """KMS key of logs and functions."""
 
         self.vpc: ec2.IVpc = define_vpc(self, "Vpc", new.vpc, functions)
         """VPC of the cluster."""
-        self.cluster: eks.Cluster = self._define_cluster(settings, new, key)
+        self.cluster: eks.Cluster = self._define_cluster(settings, new)
         """The cluster."""
+        self.function_group = ec2.SecurityGroup(
+            self,
+            "FunctionGroup",
+            vpc=self.vpc,
+            description="Functions that reach the private endpoint",
+        )
+        """Security group of functions in the VPC."""
+        let_in = ec2.CfnSecurityGroupIngress(
+            self,
+            "FunctionsToCluster",
+            group_id=self.cluster.cluster_security_group_id,
+            source_security_group_id=self.function_group.security_group_id,
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            description="Functions that bind service accounts",
+        )
         self.oidc_provider = EksOidcProvider(
             self,
             "OidcProvider",
@@ -120,7 +139,7 @@ class EksClusterStack(Stack):
             cluster_name=self.cluster.cluster_name,
             endpoint=self.cluster.cluster_endpoint,
             certificate_authority_data=self.cluster.cluster_certificate_authority_data,
-            network=_network(new.endpoint, self.vpc, self.cluster),
+            network=self._define_network(new.endpoint),
             kubernetes_version=new.version,
         )
         """How functions reach the cluster."""
@@ -139,12 +158,14 @@ class EksClusterStack(Stack):
             )
         else:
             aws_node = AwsNodeRebinding(self, "AwsNode", service_accounts=accounts)
+            aws_node.binding.node.add_dependency(let_in)
         self.node_role: iam.IRole = define_node_role(self, "NodeRole", path=settings.role_path)
         """Role of the nodes."""
         NodeGroups(
             self,
             "Nodes",
             cluster_name=self.cluster.cluster_name,
+            version=new.version,
             vpc=self.vpc,
             groups=settings.nodes,
             role=self.node_role,
@@ -154,6 +175,7 @@ class EksClusterStack(Stack):
         apply_settings(self, settings)
         acknowledge(self, settings)
         self._define_outputs(settings, aws_node)
+        self._export_what_others_may_import()
 
     @property
     def exported_vpc_id(self) -> str:
@@ -165,12 +187,53 @@ class EksClusterStack(Stack):
         vpc_id = self.vpc.vpc_id
         return str(self.export_value(vpc_id)) if is_deploy_time(vpc_id) else vpc_id
 
+    def _export_what_others_may_import(self) -> None:
+        """Export all that the stacks of service accounts may import, whether they do or not.
+
+        CloudFormation refuses to drop an export that is in use, and this stack is deployed first.
+        An export that came and went with a setting would bar the way back.
+        """
+        cluster = self.cluster
+        values = [
+            self.vpc.vpc_id,
+            *(subnet.subnet_id for subnet in self.function_subnets),
+            self.function_group.security_group_id,
+            cluster.cluster_name,
+            cluster.cluster_endpoint,
+            cluster.cluster_certificate_authority_data,
+            cluster.cluster_open_id_connect_issuer_url,
+            self.oidc_provider.provider_arn,
+            self.key.key_arn,
+        ]
+        for value in values:
+            if is_deploy_time(value):
+                self.export_value(value)
+
+    def _define_network(self, endpoint: EndpointSettings) -> FunctionNetwork | None:
+        """Return where functions run: in the VPC, unless the endpoint lets everybody in.
+
+        Their group is not the cluster's own: EKS could not delete that one while the functions'
+        network interfaces stay, which is for minutes after the functions are gone.
+        """
+        if not endpoint.private or (endpoint.public and not is_restricted(endpoint.public_cidrs)):
+            return None
+        return FunctionNetwork(
+            vpc=self.vpc,
+            security_groups=[self.function_group],
+            subnets=ec2.SubnetSelection(subnets=self.function_subnets),
+        )
+
+    @property
+    def function_subnets(self) -> list[ec2.ISubnet]:
+        """Where functions run in the VPC: two zones, which every environment has."""
+        return self.vpc.private_subnets[:_CONTROL_PLANE_ZONES]
+
     @property
     def availability_zones(self) -> list[str]:
         """Zones by position: asking which there are would need an account at synth."""
-        return [Fn.select(position, Fn.get_azs()) for position in range(_ZONES_AT_MOST)]
+        return [Fn.select(position, Fn.get_azs()) for position in range(ZONES_AT_MOST)]
 
-    def _define_cluster(self, settings: Environment, new: NewCluster, key: kms.IKey) -> eks.Cluster:
+    def _define_cluster(self, settings: Environment, new: NewCluster) -> eks.Cluster:
         # EKS would make the group itself, and keep the logs for ever.
         log_group = logs.LogGroup(
             self,
@@ -186,10 +249,10 @@ class EksClusterStack(Stack):
             cluster_name=settings.cluster_name,
             version=eks.KubernetesVersion.of(new.version),
             vpc=self.vpc,
-            vpc_subnets=_subnets(self.vpc),
+            vpc_subnets=_control_plane_subnets(self.vpc),
             cluster_logging=[_LOG_TYPES[name] for name in new.log_types],
             endpoint_access=_endpoint_access(new.endpoint),
-            secrets_encryption_key=key,
+            secrets_encryption_key=self.key,
             role=iam.Role(
                 self,
                 "ClusterRole",
@@ -203,7 +266,16 @@ class EksClusterStack(Stack):
             default_capacity=0,
             output_config_command=False,
         )
+        # Always written: CloudFormation refuses an update that leaves it out once it was there.
+        # https://github.com/aws/aws-cdk/issues/37926
+        resource = cast("eks.CfnCluster", cluster.node.default_child)
+        resource.add_property_override(
+            "ResourcesVpcConfig.PublicAccessCidrs", new.endpoint.public_cidrs or ["0.0.0.0/0"]
+        )
         cluster.node.add_dependency(log_group)
+        # EKS writes on while the cluster is deleted, and makes its group again if that is gone. The
+        # VPC takes minutes to delete; only then goes the group.
+        self.vpc.node.add_dependency(log_group)
         for position, role_arn in enumerate(new.administrators):
             cluster.grant_cluster_admin(f"Administrator{position}", role_arn)
         return cluster
@@ -251,7 +323,7 @@ def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     key.add_to_resource_policy(
         iam.PolicyStatement(
-            principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.amazonaws.com")],
+            principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
             actions=[
                 "kms:Encrypt*",
                 "kms:Decrypt*",
@@ -272,28 +344,21 @@ def _define_key(scope: Construct, new: NewCluster) -> kms.IKey:
     return key
 
 
-def _subnets(vpc: ec2.IVpc) -> list[ec2.SubnetSelection]:
-    """Return where the control plane meets the VPC, which may have private subnets only."""
-    kinds = [ec2.SubnetType.PUBLIC] if vpc.public_subnets else []
+def _control_plane_subnets(vpc: ec2.IVpc) -> list[ec2.SubnetSelection]:
+    """Return where the control plane meets the VPC, which may have private subnets only.
+
+    Two zones, however many the nodes have: EKS takes no other zones than the first ones later.
+
+    See: https://github.com/aws/containers-roadmap/issues/2330
+    """
+    kinds = [vpc.public_subnets] if vpc.public_subnets else []
     return [
-        ec2.SubnetSelection(subnet_type=kind)
-        for kind in (*kinds, ec2.SubnetType.PRIVATE_WITH_EGRESS)
+        ec2.SubnetSelection(subnets=subnets[:_CONTROL_PLANE_ZONES])
+        for subnets in (*kinds, vpc.private_subnets)
     ]
 
 
 def _endpoint_access(endpoint: EndpointSettings) -> eks.EndpointAccess:
     if not endpoint.public:
         return eks.EndpointAccess.PRIVATE
-    access = (
-        eks.EndpointAccess.PUBLIC_AND_PRIVATE if endpoint.private else eks.EndpointAccess.PUBLIC
-    )
-    return access.only_from(*endpoint.public_cidrs) if endpoint.public_cidrs else access
-
-
-def _network(
-    endpoint: EndpointSettings, vpc: ec2.IVpc, cluster: eks.Cluster
-) -> FunctionNetwork | None:
-    """Return where functions run: in the VPC, unless the endpoint lets everybody's requests in."""
-    if not endpoint.private or (endpoint.public and not is_restricted(endpoint.public_cidrs)):
-        return None
-    return FunctionNetwork(vpc=vpc, security_groups=[cluster.cluster_security_group])
+    return eks.EndpointAccess.PUBLIC_AND_PRIVATE if endpoint.private else eks.EndpointAccess.PUBLIC

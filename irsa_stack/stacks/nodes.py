@@ -1,13 +1,15 @@
 """Managed node groups whose role holds no CNI policy and whose metadata service is closed."""
 
+from aws_cdk import Aws, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
-from irsa_stack.config import MetadataGuardSettings, NodeGroup
-from irsa_stack.metadata_guard import InstanceMetadataGuard
-from irsa_stack.node_user_data import AmiFamily, PacketFilter
+from irsa_stack.cdk.metadata_guard import InstanceMetadataGuard
+from irsa_stack.environment.metadata_guard import MetadataGuardSettings
+from irsa_stack.environment.nodes import NodeGroup
+from irsa_stack.nodes.user_data import AmiFamily, PacketFilter
 
 # No AmazonEKS_CNI_Policy: aws-node has a role of its own.
 # https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html
@@ -28,7 +30,7 @@ def define_node_role(scope: Construct, id: str, *, path: str | None) -> iam.Role
     return iam.Role(
         scope,
         id,
-        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        assumed_by=iam.CompositePrincipal(*map(iam.ServicePrincipal, _ec2_principals(scope))),
         path=path,
         managed_policies=[
             iam.ManagedPolicy.from_aws_managed_policy_name(name) for name in NODE_POLICIES
@@ -36,11 +38,23 @@ def define_node_role(scope: Construct, id: str, *, path: str | None) -> iam.Role
     )
 
 
+def _ec2_principals(scope: Construct) -> list[str]:
+    """Return the names of EC2 that EKS wants in a node role; in China there are two.
+
+    See: https://github.com/aws/aws-cdk/issues/24696
+    """
+    region, name = Stack.of(scope).region, "ec2.amazonaws.com"
+    if Token.is_unresolved(region) or region.startswith("cn-"):
+        return [name, f"ec2.{Aws.URL_SUFFIX}"]  # written out, the CDK would drop the suffix
+    return [name]
+
+
 class NodeGroups(Construct):
     """Define the managed node groups of a cluster, after `aws-node` has its role.
 
     Args:
         cluster_name: name of the cluster.
+        version: Kubernetes version of the cluster, which nodes follow.
         vpc: its VPC; nodes run in the private subnets.
         groups: what to define.
         role: role of the nodes.
@@ -54,6 +68,7 @@ class NodeGroups(Construct):
         id: str,
         *,
         cluster_name: str,
+        version: str,
         vpc: ec2.IVpc,
         groups: list[NodeGroup],
         role: iam.IRole,
@@ -82,6 +97,8 @@ class NodeGroups(Construct):
                 cluster_name=cluster_name,
                 node_role=role.role_arn,
                 subnets=subnet_ids,
+                version=None if group.release_version else version,
+                release_version=group.release_version,
                 ami_type=_ami_type(group),
                 instance_types=group.instance_types,
                 launch_template=guards[group.ami_family].launch_template_spec,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from aws_cdk import Acknowledgment, App, Stack, Validations
 
-from irsa_stack.config import Environment
+from irsa_stack.cdk.trust_review_plugin import TrustReview
+from irsa_stack.environment.environment import Environment
 from irsa_stack.faults import InvalidInput
-from irsa_stack.trust_review_plugin import TrustReview
 
 _MANAGED_POLICIES = {
     "AmazonEKSClusterPolicy": (

@@ -13,19 +13,17 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from irsa_stack import controllers
-from irsa_stack.aws_node import AwsNodeRebinding
-from irsa_stack.cluster_connection import ClusterConnection
-from irsa_stack.config import (
-    ControllerSettings,
-    Environment,
-    ExistingCluster,
-    ServiceAccountSettings,
-)
+from irsa_stack.cdk.aws_node import AwsNodeRebinding
+from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.cdk.oidc_provider import EksOidcProvider
+from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.environment.cluster import ExistingCluster
+from irsa_stack.environment.controllers import ControllerSettings
+from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.service_accounts import ServiceAccountSettings
 from irsa_stack.faults import InvalidInput, refuse
-from irsa_stack.handler_function import FunctionSettings
-from irsa_stack.instance_metadata import refuse_untold_controllers
-from irsa_stack.oidc_provider import EksOidcProvider
-from irsa_stack.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
 from irsa_stack.stacks.settings import (

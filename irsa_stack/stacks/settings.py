@@ -10,9 +10,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.config import Environment
-from irsa_stack.environment_file import environment
-from irsa_stack.handler_function import FunctionSettings
+from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.environment_file import environment
 
 _RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
@@ -29,6 +29,8 @@ _RETENTION = {
     1827: logs.RetentionDays.FIVE_YEARS,
     3653: logs.RetentionDays.TEN_YEARS,
 }
+# The CDK's word for the stack itself, whose tags CloudFormation puts on the node groups too.
+_FIXED_TAGS_ONLY = ["AWS::EKS::Nodegroup", "aws:cdk:stack"]
 
 
 def checked(settings: Environment | Mapping[str, Any]) -> Environment:
@@ -41,19 +43,31 @@ def checked(settings: Environment | Mapping[str, Any]) -> Environment:
 
 
 def stack_arguments(settings: Environment) -> dict[str, Any]:
-    """Return where a stack goes, and the tags that CloudFormation puts on all of it."""
+    """Return where a stack goes, and the tags that CloudFormation puts on all of it.
+
+    Only those that never change: see `apply_settings`.
+    """
     place = (
         {}
         if settings.account is None
         else {"env": Place(account=settings.account, region=settings.region)}
     )
-    return {**place, "tags": all_tags(settings)}
+    return {**place, "tags": fixed_tags(settings)}
 
 
 def apply_settings(stack: Stack, settings: Environment) -> None:
-    """Reach every resource of *stack*, those of the CDK's own helpers too."""
+    """Reach every resource of *stack*, those of the CDK's own helpers too.
+
+    A node group has only the tags that never change, because its launch template has all of them
+    for the instances: EKS refuses to take new tags and a new version of the template in one update.
+
+    See: https://github.com/aws/aws-cdk/issues/16644
+    """
+    fixed = fixed_tags(settings)
     for key, value in all_tags(settings).items():
-        Tags.of(stack).add(key, value)
+        Tags.of(stack).add(
+            key, value, exclude_resource_types=[] if key in fixed else _FIXED_TAGS_ONLY
+        )
     if settings.permissions_boundary is not None:
         iam.PermissionsBoundary.of(stack).apply(
             iam.ManagedPolicy.from_managed_policy_arn(
@@ -64,11 +78,12 @@ def apply_settings(stack: Stack, settings: Environment) -> None:
 
 def all_tags(settings: Environment) -> dict[str, str]:
     """Return the tags of every resource: ServiceType, Environment, and the user's."""
-    return {
-        "ServiceType": settings.service_type,
-        "Environment": settings.environment,
-        **settings.tags,
-    }
+    return {**fixed_tags(settings), **settings.tags}
+
+
+def fixed_tags(settings: Environment) -> dict[str, str]:
+    """Return the tags that a deployed environment keeps: they are its stacks' names."""
+    return {"ServiceType": settings.service_type, "Environment": settings.environment}
 
 
 def function_settings(

@@ -11,7 +11,7 @@ from kubernetes_api.connection import ApiError, Conflict
 from service_accounts.binding_plan import Verb, decide, undo
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from kubernetes_api.connection import Api
     from kubernetes_api.owner import Owner
@@ -134,7 +134,7 @@ class Accounts:
     def _write(self, key: str, step: Step) -> dict[str, Any] | None:
         match step.verb:
             case Verb.CREATE:
-                return self._api.create(_collection(key.partition("/")[0]), step.body)
+                return self._create(key.partition("/")[0], step.body)
             case Verb.APPLY:
                 return self._api.apply(_path(key), step.body, force=step.force)
             case Verb.PATCH:
@@ -146,10 +146,25 @@ class Accounts:
                 )
         return None
 
+    def _create(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._api.create(_collection(namespace), body)
+        except ApiError as error:
+            if _lacks_namespace(error):
+                raise Failure(
+                    f"namespace must exist before its service accounts, got {error.said!r}; let"
+                    " whoever owns it make it first, or set create_namespace"
+                ) from None
+            raise
+
+
+def _lacks_namespace(error: ApiError) -> bool:
+    return error.status == http.HTTPStatus.NOT_FOUND and "namespaces " in error.said
+
 
 def _was_outdated(error: ApiError) -> bool:
     """Whether the object was made, changed or removed since it was read."""
-    gone = error.status == http.HTTPStatus.NOT_FOUND and "namespaces " not in error.said
+    gone = error.status == http.HTTPStatus.NOT_FOUND and not _lacks_namespace(error)
     return isinstance(error, Conflict) or error.reason == "AlreadyExists" or gone
 
 

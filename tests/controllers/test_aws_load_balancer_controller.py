@@ -1,113 +1,339 @@
 import pytest
-from aws_cdk import Stack, aws_iam
 
-from irsa_stack import IrsaServiceAccounts, Ownership
-from irsa_stack.controllers import AwsLoadBalancerController
+from irsa_stack.controllers.aws_load_balancer_controller import policy_documents
+from irsa_stack.controllers.statements import Place
 from irsa_stack.faults import InvalidInput
-from tests.support import example_cluster
-from tests.support.templates import app_with_flags, template_of
+from irsa_stack.iam.quotas import document_characters
+from tests.support.iam_evaluator import Resource, allowed
+
+IRELAND = Place(partition="aws", region="eu-west-1", account="111122223333")
+CLUSTER = "elbv2.k8s.aws/cluster"
+OURS = {f"aws:ResourceTag/{CLUSTER}": "payments-prod"}
+THEIRS = {f"aws:ResourceTag/{CLUSTER}": "payments-dev"}
+ASK_OURS = {f"aws:RequestTag/{CLUSTER}": "payments-prod"}
+ASK_THEIRS = {f"aws:RequestTag/{CLUSTER}": "payments-dev"}
+ASK_TEAM = {"aws:RequestTag/Team": "web"}
+VPC = "arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0123456789abcdef0"
+OTHER_VPC = "arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0fedcba9876543210"
+SHARED_VPC = "arn:aws:ec2:eu-west-1:444455556666:vpc/vpc-0123456789abcdef0"
+HERE, THERE = {"ec2:Vpc": VPC}, {"ec2:Vpc": OTHER_VPC}
+TARGETS = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/legacy/0a1b"
+WEB_ACL = "arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/shop/0a1b"
+PROTECTION = "arn:aws:shield::111122223333:protection/0a1b"
 
 
-@pytest.fixture
-def stack():
-    return Stack(app_with_flags(), "Stack", env={"region": "eu-west-1", "account": "111122223333"})
+def elb(action):
+    return f"elasticloadbalancing:{action}"
 
 
-@pytest.fixture
-def define(stack):
-    accounts = example_cluster.service_accounts(stack)
-    return lambda **properties: AwsLoadBalancerController(
-        stack,
-        "Balancers",
-        **{"service_accounts": accounts, "vpc_id": example_cluster.VPC_ID, **properties},
+def balancer(*contexts, kind="app", place="eu-west-1:111122223333"):
+    return _elb(f"loadbalancer/{kind}/k8s-shop/0a1b", contexts, place)
+
+
+def targets(*contexts):
+    return _elb("targetgroup/k8s-shop/0a1b", contexts)
+
+
+def listener(*contexts):
+    return _elb("listener/app/k8s-shop/0a1b/2c3d", contexts)
+
+
+def rule(*contexts, place="eu-west-1:111122223333"):
+    return _elb("listener-rule/app/k8s-shop/0a1b/2c3d/4e5f", contexts, place)
+
+
+def group(*contexts):
+    return Resource("arn:aws:ec2:eu-west-1:111122223333:security-group/sg-0a1b", _merged(contexts))
+
+
+def by(action):
+    return {"elasticloadbalancing:CreateAction": action}
+
+
+def _elb(resource, contexts, place="eu-west-1:111122223333"):
+    return Resource(f"arn:aws:elasticloadbalancing:{place}:{resource}", _merged(contexts))
+
+
+def _merged(contexts):
+    return {key: value for context in contexts for key, value in context.items()}
+
+
+def documents(**properties):
+    return policy_documents(
+        **{
+            "place": IRELAND,
+            "cluster_name": "payments-prod",
+            "vpc_id": "vpc-0123456789abcdef0",
+            **properties,
+        }
+    ).values()
+
+
+@pytest.mark.parametrize(
+    ("action", "resources", "expected"),
+    [
+        ("CreateLoadBalancer", [balancer(ASK_OURS)], True),
+        ("CreateLoadBalancer", [balancer(ASK_OURS, kind="net")], True),
+        ("CreateLoadBalancer", [balancer(ASK_THEIRS)], False),
+        ("CreateLoadBalancer", [balancer()], False),
+        ("CreateLoadBalancer", [balancer(ASK_OURS, kind="gwy")], False),
+        ("CreateLoadBalancer", [balancer(ASK_OURS, place="us-east-1:111122223333")], False),
+        ("CreateTargetGroup", [targets(ASK_OURS)], True),
+        ("CreateTargetGroup", [targets(ASK_THEIRS)], False),
+        ("CreateListener", [balancer(OURS, ASK_OURS)], True),
+        ("CreateListener", [balancer(OURS, ASK_OURS, kind="net")], True),
+        # Upstream allows a listener on any load balancer of the account.
+        ("CreateListener", [balancer(THEIRS, ASK_OURS)], False),
+        ("CreateListener", [balancer(ASK_OURS)], False),
+        ("CreateListener", [balancer(OURS)], False),
+        ("CreateRule", [listener(OURS, ASK_OURS)], True),
+        ("CreateRule", [listener(THEIRS, ASK_OURS)], False),
+        ("SetRulePriorities", [rule(OURS)], True),
+        ("SetRulePriorities", [rule(OURS, place="eu-west-1:444455556666")], False),
+        ("DescribeLoadBalancers", ["*"], True),
+        ("DescribeTargetHealth", ["*"], True),
+        ("CreateTrustStore", ["*"], False),
+        ("SetLoadBalancerPoliciesOfListener", ["*"], False),
+    ],
+)
+def test_keeps_the_load_balancers_of_its_cluster_and_no_other(action, resources, expected):
+    assert allowed(documents(), elb(action), *resources) is expected
+
+
+# Upstream asks only that the tag is there, and of listeners and rules not even that.
+CHANGES = [
+    ("DeleteLoadBalancer", balancer),
+    ("ModifyCapacityReservation", balancer),
+    ("ModifyIpPools", balancer),
+    ("ModifyLoadBalancerAttributes", balancer),
+    ("SetIpAddressType", balancer),
+    ("SetSecurityGroups", balancer),
+    ("SetSubnets", balancer),
+    ("DeleteTargetGroup", targets),
+    ("DeregisterTargets", targets),
+    ("ModifyTargetGroup", targets),
+    ("ModifyTargetGroupAttributes", targets),
+    ("RegisterTargets", targets),
+    ("AddListenerCertificates", listener),
+    ("DeleteListener", listener),
+    ("ModifyListener", listener),
+    ("ModifyListenerAttributes", listener),
+    ("RemoveListenerCertificates", listener),
+    ("DeleteRule", rule),
+    ("ModifyRule", rule),
+]
+
+
+@pytest.mark.parametrize(("action", "resource"), CHANGES)
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [({}, False), (THEIRS, False), (OURS, True)],
+    ids=["nobody's", "another cluster's", "its own"],
+)
+def test_changes_what_bears_the_tag_of_its_cluster(action, resource, tags, expected):
+    assert allowed(documents(), elb(action), resource(tags)) is expected
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "expected"),
+    [
+        ("AddTags", balancer(ASK_OURS, by("CreateLoadBalancer")), True),
+        ("AddTags", targets(ASK_OURS, by("CreateTargetGroup")), True),
+        ("AddTags", listener(ASK_OURS, by("CreateListener")), True),
+        ("AddTags", rule(ASK_OURS, by("CreateRule")), True),
+        ("AddTags", balancer(ASK_THEIRS, by("CreateLoadBalancer")), False),
+        ("AddTags", balancer(OURS, ASK_TEAM), True),
+        ("AddTags", listener(OURS, ASK_TEAM), True),
+        ("RemoveTags", balancer(OURS), True),
+        ("RemoveTags", rule(OURS), True),
+        # Nobody else's becomes ours by a tag, and ours is not handed over.
+        ("AddTags", balancer(ASK_OURS), False),
+        ("AddTags", balancer(THEIRS, ASK_OURS), False),
+        ("AddTags", balancer(OURS, ASK_THEIRS), False),
+        ("AddTags", listener(THEIRS, ASK_TEAM), False),
+        ("AddTags", listener(ASK_THEIRS, by("CreateListener")), False),
+        ("AddTags", listener(ASK_OURS), False),
+        ("AddTags", listener(OURS, ASK_THEIRS), False),
+        ("AddTags", rule(ASK_TEAM), False),
+        ("RemoveTags", balancer(THEIRS), False),
+        ("RemoveTags", listener(), False),
+    ],
+)
+def test_tags_what_is_new_or_its_own(action, resource, expected):
+    assert allowed(documents(), elb(action), resource) is expected
+
+
+@pytest.mark.parametrize(
+    ("action", "resources", "expected"),
+    [
+        ("ec2:CreateSecurityGroup", [group(ASK_OURS), VPC], True),
+        ("ec2:CreateSecurityGroup", [group(ASK_OURS), SHARED_VPC], False),
+        ("ec2:CreateSecurityGroup", [group(ASK_OURS), OTHER_VPC], False),
+        ("ec2:CreateSecurityGroup", [group(ASK_THEIRS), VPC], False),
+        ("ec2:CreateSecurityGroup", [group(), VPC], False),
+        ("ec2:CreateTags", [group(ASK_OURS, {"ec2:CreateAction": "CreateSecurityGroup"})], True),
+        ("ec2:CreateTags", [group(ASK_THEIRS, {"ec2:CreateAction": "CreateSecurityGroup"})], False),
+        ("ec2:CreateTags", [group(OURS, ASK_TEAM)], True),
+        ("ec2:DeleteTags", [group(OURS, ASK_TEAM)], True),
+        ("ec2:CreateTags", [group(ASK_OURS)], False),
+        ("ec2:CreateTags", [group(THEIRS, ASK_TEAM)], False),
+        ("ec2:CreateTags", [group(OURS, ASK_THEIRS)], False),
+        ("ec2:DeleteTags", [group(OURS, ASK_OURS)], False),
+        # The groups of the nodes bear no tag of the controller's.
+        ("ec2:AuthorizeSecurityGroupIngress", [group(HERE)], True),
+        ("ec2:RevokeSecurityGroupIngress", [group(HERE)], True),
+        ("ec2:AuthorizeSecurityGroupIngress", [group(THERE)], False),
+        ("ec2:RevokeSecurityGroupIngress", [group(OURS, THERE)], False),
+        ("ec2:AuthorizeSecurityGroupEgress", [group(HERE)], False),
+        ("ec2:DeleteSecurityGroup", [group(OURS, HERE)], True),
+        ("ec2:DeleteSecurityGroup", [group(HERE)], False),
+        ("ec2:DeleteSecurityGroup", [group(THEIRS, HERE)], False),
+        ("ec2:DeleteSecurityGroup", [group(OURS, THERE)], False),
+        ("ec2:DescribeSecurityGroups", ["*"], True),
+        ("ec2:GetSecurityGroupsForVpc", [VPC], True),
+        ("ec2:GetSecurityGroupsForVpc", [OTHER_VPC], False),
+        ("ec2:CreateNetworkInterface", ["*"], False),
+        ("ec2:RunInstances", ["*"], False),
+    ],
+)
+def test_changes_security_groups_of_its_vpc_and_no_other(action, resources, expected):
+    assert allowed(documents(), action, *resources) is expected
+
+
+def test_works_in_a_vpc_that_another_account_shares():
+    shared = documents(
+        place=Place(
+            partition="aws", region="eu-west-1", account="111122223333", vpc_owner="444455556666"
+        )
     )
+    assert allowed(shared, "ec2:CreateSecurityGroup", group(ASK_OURS), SHARED_VPC)
+    assert allowed(shared, "ec2:RevokeSecurityGroupIngress", group({"ec2:Vpc": SHARED_VPC}))
+    assert not allowed(shared, "ec2:CreateSecurityGroup", group(ASK_OURS), VPC)
 
 
-def test_emits_what_the_chart_must_be_told(define):
-    assert define().chart_values == {
-        "clusterName": "payments-prod",
-        "region": "eu-west-1",
-        "vpcId": "vpc-0123456789abcdef0",
-        "enableShield": True,
-        "enableWaf": False,
-        "enableWafv2": True,
-        "serviceAccount": {"create": False, "name": "aws-load-balancer-controller"},
-    }
-
-
-def test_the_chart_and_the_policy_agree_on_waf_and_shield(stack, define):
-    values = define(waf=False, shield=False).chart_values
-    assert (values["enableShield"], values["enableWafv2"]) == (False, False)
-    assert "wafv2:" not in str(template_of(stack))
-
-
-def test_leaves_the_roles_inline_room_to_grants(stack, define):
-    define()
-    template = template_of(stack)
-    policies = [
-        key
-        for key, one in template["Resources"].items()
-        if one["Type"] == "AWS::IAM::ManagedPolicy"
-    ]
-    assert len(policies) == 4
-    [role] = [
-        one["Properties"]
-        for one in template["Resources"].values()
-        if "WebIdentity" in str(one) and one["Type"] == "AWS::IAM::Role"
-    ]
-    assert "Policies" not in role
-    assert len(role["ManagedPolicyArns"]) == 4
-
-
-def test_its_policies_have_the_path_of_the_clusters_roles(stack):
-    accounts = IrsaServiceAccounts(
-        stack,
-        "ServiceAccounts",
-        cluster=example_cluster.service_accounts(Stack(app_with_flags(), "Other")).cluster,
-        oidc_provider=aws_iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(
-            stack,
-            "Provider",
-            "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+@pytest.mark.parametrize(
+    ("action", "resources", "expected"),
+    [
+        ("wafv2:AssociateWebACL", [WEB_ACL, balancer(OURS)], True),
+        ("wafv2:DisassociateWebACL", [balancer(OURS)], True),
+        ("wafv2:AssociateWebACL", [WEB_ACL.replace("1111", "4444"), balancer(OURS)], False),
+        ("wafv2:AssociateWebACL", [WEB_ACL.replace("regional", "global"), balancer()], False),
+        ("wafv2:ListWebACLs", ["*"], True),
+        ("wafv2:DeleteWebACL", [WEB_ACL], False),
+        ("wafv2:UpdateWebACL", [WEB_ACL], False),
+        ("elasticloadbalancing:SetWebAcl", ["*"], True),
+        ("waf-regional:AssociateWebACL", ["*"], False),
+        ("shield:GetSubscriptionState", ["*"], True),
+        ("shield:CreateProtection", ["*"], True),
+        ("shield:DeleteProtection", [PROTECTION], True),
+        ("shield:CreateSubscription", ["*"], False),
+        ("shield:DeleteProtection", [PROTECTION.replace("1111", "4444")], False),
+        ("acm:DescribeCertificate", ["arn:aws:acm:eu-west-1:111122223333:certificate/0a"], True),
+        ("acm:DescribeCertificate", ["arn:aws:acm:eu-west-1:444455556666:certificate/0a"], False),
+        ("acm:ExportCertificate", ["arn:aws:acm:eu-west-1:111122223333:certificate/0a"], False),
+        (
+            "cognito-idp:DescribeUserPoolClient",
+            ["arn:aws:cognito-idp:eu-west-1:111122223333:userpool/eu-west-1_a"],
+            True,
         ),
-        path="/eks/",
-    )
-    AwsLoadBalancerController(
-        stack,
-        "Balancers",
-        service_accounts=accounts,
-        vpc_id=example_cluster.VPC_ID,
-        ownership=Ownership.NONE,
-    )
-    paths = {
-        one["Properties"].get("Path")
-        for one in template_of(stack)["Resources"].values()
-        if one["Type"] in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Role")
+    ],
+)
+def test_protects_load_balancers_with_what_the_account_has(action, resources, expected):
+    assert allowed(documents(), action, *resources) is expected
+
+
+ELB_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing"
+
+
+@pytest.mark.parametrize(
+    ("service", "role", "expected"),
+    [
+        ("elasticloadbalancing.amazonaws.com", ELB_ROLE, True),
+        ("autoscaling.amazonaws.com", ELB_ROLE, False),
+        (
+            "elasticloadbalancing.amazonaws.com",
+            "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+            False,
+        ),
+    ],
+)
+def test_makes_only_the_service_linked_role_of_elb(service, role, expected):
+    arn = f"arn:aws:iam::111122223333:role/aws-service-role/{role}"
+    made = Resource(arn, {"iam:AWSServiceName": service})
+    assert allowed(documents(), "iam:CreateServiceLinkedRole", made) is expected
+
+
+def test_uses_target_groups_made_elsewhere_only_when_named():
+    assert not allowed(documents(), elb("RegisterTargets"), TARGETS)
+    named = documents(target_groups=[TARGETS])
+    assert allowed(named, elb("RegisterTargets"), TARGETS)
+    assert allowed(named, elb("DeregisterTargets"), TARGETS)
+    assert not allowed(named, elb("DeleteTargetGroup"), TARGETS)
+    assert not allowed(named, elb("RegisterTargets"), TARGETS.replace("legacy", "other"))
+
+
+@pytest.mark.parametrize(
+    ("properties", "waf", "shield"),
+    [
+        ({}, True, True),
+        ({"place": Place(partition="aws-us-gov", region="us-gov-west-1", account="1")}, True, True),
+        ({"place": Place(partition="aws-cn", region="cn-north-1", account="1")}, False, False),
+        ({"waf": False}, False, True),
+        ({"shield": False}, True, False),
+        (
+            {
+                "place": Place(partition="aws-cn", region="cn-north-1", account="1"),
+                "waf": True,
+            },
+            True,
+            False,
+        ),
+    ],
+)
+def test_reaches_waf_and_shield_where_they_are(properties, waf, shield):
+    held = documents(**properties)
+    assert allowed(held, "wafv2:ListWebACLs") is waf
+    assert allowed(held, "shield:CreateProtection") is shield
+
+
+def test_each_document_fits_a_managed_policy_at_its_longest():
+    place = Place(partition="aws-us-gov", region="ap-southeast-1", account="111122223333")
+    sizes = {
+        name: document_characters(document)
+        for name, document in policy_documents(
+            place=place, cluster_name="c" * 100, vpc_id="vpc-0123456789abcdef0"
+        ).items()
     }
-    assert paths == {"/eks/"}
-
-
-def test_takes_a_region_that_is_not_the_stacks(define):
-    assert define(region="eu-central-1").chart_values["region"] == "eu-central-1"
+    assert sizes == {
+        "Discovery": 2170,
+        "SecurityGroups": 2054,
+        "LoadBalancers": 3930,
+        "Listeners": 3650,
+    }
 
 
 @pytest.mark.parametrize(
     ("properties", "fault"),
     [
-        ({"vpc_id": ""}, "vpc_id must be the id of the cluster's VPC"),
-        ({"vpc_id": "vpc-*"}, "vpc_id must be the id of the cluster's VPC"),
-        ({"vpc_owner": "me"}, "vpc_owner must be a 12-digit account, got 'me'"),
+        ({"cluster_name": ""}, "cluster_name must be 1-100 letters, .* got ''"),
+        ({"cluster_name": "*"}, "cluster_name must be"),
+        ({"vpc_id": ""}, "vpc_id must be the id of the cluster's VPC .* got ''"),
+        ({"vpc_id": "*"}, "vpc_id must be"),
+        ({"vpc_id": "vpc-*"}, "vpc_id must be"),
+        ({"vpc_id": VPC}, "vpc_id must be"),
+        ({"place": Place(**vars(IRELAND) | {"vpc_owner": "*"})}, "vpc_owner must be a 12-digit"),
+        ({"vpc_id": None}, "vpc_id must be .* got None"),
         ({"target_groups": ["*"]}, "target_groups must hold ARNs of single target groups"),
+        ({"target_groups": [TARGETS[:-4] + "*"]}, "target_groups must hold ARNs"),
+        ({"target_groups": TARGETS}, "target_groups must be a list"),
     ],
 )
-def test_refuses_a_scope_that_is_none(define, properties, fault):
+def test_refuses_a_scope_that_is_none(properties, fault):
     with pytest.raises(InvalidInput, match=fault):
-        define(**properties)
+        documents(**properties)
 
 
-def test_refuses_more_target_groups_than_a_policy_holds(define):
-    groups = [
-        f"arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/legacy-{one}/0a1b"
-        for one in range(60)
-    ]
-    with pytest.raises(InvalidInput, match="Balancers/LoadBalancers must be at most 6144"):
-        define(target_groups=groups)
+def test_reports_all_faults_at_once():
+    with pytest.raises(InvalidInput) as refused:
+        documents(cluster_name="", vpc_id="", target_groups=["*"])
+    assert len(refused.value.faults) == 3

@@ -1,56 +1,110 @@
 import pytest
-from aws_cdk import Duration, Stack
 
-from irsa_stack import Ownership
-from irsa_stack.controllers import ClusterAutoscaler
+from irsa_stack.controllers.cluster_autoscaler import discovery_tags, policy_documents
+from irsa_stack.controllers.statements import Place
 from irsa_stack.faults import InvalidInput
-from tests.support import example_cluster
-from tests.support.templates import app_with_flags
+from tests.support.iam_evaluator import Resource, allowed
+
+IRELAND = Place(partition="aws", region="eu-west-1", account="111122223333")
+OURS = {"aws:ResourceTag/k8s.io/cluster-autoscaler/payments-prod": "owned"}
+THEIRS = {"aws:ResourceTag/k8s.io/cluster-autoscaler/payments-dev": "owned"}
+
+SIZE = "autoscaling:SetDesiredCapacity"
+TERMINATE = "autoscaling:TerminateInstanceInAutoScalingGroup"
 
 
-@pytest.fixture
-def stack():
-    return Stack(app_with_flags(), "Stack", env={"region": "eu-west-1", "account": "111122223333"})
-
-
-@pytest.fixture
-def define(stack):
-    accounts = example_cluster.service_accounts(stack)
-    return lambda **properties: ClusterAutoscaler(
-        stack, "Autoscaler", service_accounts=accounts, **properties
+def group(tags, region="eu-west-1", account="111122223333"):
+    return Resource(
+        f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:5f0c:autoScalingGroupName/general",
+        tags,
     )
 
 
-def test_emits_what_the_chart_must_be_told(define):
-    assert define().chart_values == {
-        "cloudProvider": "aws",
-        "awsRegion": "eu-west-1",
-        "autoDiscovery": {
-            "clusterName": "payments-prod",
-            "tags": [
-                "k8s.io/cluster-autoscaler/enabled",
-                "k8s.io/cluster-autoscaler/payments-prod=owned",
-            ],
-        },
-        "rbac": {"serviceAccount": {"create": False, "name": "cluster-autoscaler"}},
-    }
+def node_group(cluster):
+    return f"arn:aws:eks:eu-west-1:111122223333:nodegroup/{cluster}/general/5f0c"
 
 
-def test_the_chart_discovers_by_the_tags_that_the_policy_asks_for(define):
-    tags = {"kubernetes.io/cluster/payments-prod": "owned"}
-    values = define(node_group_tags=tags).chart_values
-    assert values["autoDiscovery"]["tags"] == ["kubernetes.io/cluster/payments-prod=owned"]
+def documents(**properties):
+    return policy_documents(
+        **{"place": IRELAND, "cluster_name": "payments-prod", **properties}
+    ).values()
 
 
-def test_quotes_annotations_for_a_chart_that_does_not(define):
-    autoscaler = define(ownership=Ownership.HELM, token_expiration=Duration.hours(1))
+@pytest.mark.parametrize(
+    ("action", "resource", "expected"),
+    [
+        ("autoscaling:DescribeAutoScalingGroups", "*", True),
+        ("autoscaling:DescribeAutoScalingInstances", "*", True),
+        ("autoscaling:DescribeLaunchConfigurations", "*", True),
+        ("autoscaling:DescribeScalingActivities", "*", True),
+        ("ec2:DescribeImages", "*", True),
+        ("ec2:DescribeInstanceTypes", "*", True),
+        ("ec2:DescribeLaunchTemplateVersions", "*", True),
+        ("ec2:GetInstanceTypesFromInstanceRequirements", "*", True),
+        ("eks:DescribeNodegroup", node_group("payments-prod"), True),
+        (SIZE, group(OURS), True),
+        (TERMINATE, group(OURS), True),
+        ("eks:DescribeNodegroup", node_group("payments-prod-2"), False),
+        ("eks:DescribeNodegroup", node_group("payments-dev"), False),
+        ("eks:UpdateNodegroupConfig", node_group("payments-prod"), False),
+        (SIZE, group(THEIRS), False),
+        (TERMINATE, group(THEIRS), False),
+        (SIZE, group({}), False),
+        (SIZE, group({next(iter(OURS)): "shared"}), False),
+        (SIZE, group({"aws:ResourceTag/k8s.io/cluster-autoscaler/enabled": "true"}), False),
+        (SIZE, group(OURS, region="us-east-1"), False),
+        (SIZE, group(OURS, account="444455556666"), False),
+        ("autoscaling:DeleteAutoScalingGroup", group(OURS), False),
+        ("autoscaling:UpdateAutoScalingGroup", group(OURS), False),
+        ("autoscaling:CreateOrUpdateTags", group(OURS), False),
+        ("ec2:TerminateInstances", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1", False),
+        ("ec2:RunInstances", "arn:aws:ec2:eu-west-1:111122223333:instance/*", False),
+    ],
+)
+def test_sizes_the_groups_of_its_cluster_and_no_other(action, resource, expected):
+    assert allowed(documents(), action, resource) is expected
 
-    annotations = autoscaler.chart_values["rbac"]["serviceAccount"]["annotations"]
-    assert annotations["eks.amazonaws.com/sts-regional-endpoints"] == '"true"'
-    assert annotations["eks.amazonaws.com/token-expiration"] == '"3600"'
-    assert autoscaler.account.helm_values["rbac"]["serviceAccount"]["annotations"] == annotations
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"kubernetes.io/cluster/payments-prod": "owned", "Team": "web"}, True),
+        ({"kubernetes.io/cluster/payments-prod": "owned"}, False),
+        ({"kubernetes.io/cluster/payments-prod": "owned", "Team": "api"}, False),
+        ({"Team": "web"}, False),
+    ],
+)
+def test_asks_for_all_tags_that_it_is_held_to(tags, expected):
+    held = documents(
+        node_group_tags={"kubernetes.io/cluster/payments-prod": "owned", "Team": "web"}
+    )
+    context = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    assert allowed(held, SIZE, group(context)) is expected
 
 
-def test_refuses_an_empty_scope(define):
-    with pytest.raises(InvalidInput, match="node_group_tags must name at least one tag"):
-        define(node_group_tags={})
+def test_discovers_what_it_may_size():
+    assert discovery_tags("payments-prod", None) == [
+        "k8s.io/cluster-autoscaler/enabled",
+        "k8s.io/cluster-autoscaler/payments-prod=owned",
+    ]
+    assert discovery_tags("payments-prod", {"Team": "web"}) == ["Team=web"]
+
+
+@pytest.mark.parametrize(
+    ("properties", "fault"),
+    [
+        ({"cluster_name": ""}, "cluster_name must be 1-100 letters, .* got ''"),
+        ({"cluster_name": "*"}, "cluster_name must be .* got '[*]'"),
+        ({"cluster_name": "payments prod"}, "cluster_name must be"),
+        ({"cluster_name": "p" * 101}, "cluster_name must be"),
+        ({"cluster_name": "payments\n"}, "cluster_name must be"),
+        ({"cluster_name": None}, "cluster_name must be .* got None"),
+        ({"node_group_tags": {}}, "node_group_tags must name at least one tag, got {}"),
+        ({"node_group_tags": {"Team": ""}}, "node_group_tags must have a key and an exact value"),
+        ({"node_group_tags": {"Team": "*"}}, "node_group_tags must have a key and an exact value"),
+        ({"node_group_tags": {"": "web"}}, "node_group_tags must have a key and an exact value"),
+    ],
+)
+def test_refuses_a_scope_that_is_none(properties, fault):
+    with pytest.raises(InvalidInput, match=fault):
+        documents(**properties)

@@ -1,98 +1,167 @@
 import pytest
-from aws_cdk import Stack, aws_route53
 
-from irsa_stack.controllers import ExternalDns
+from irsa_stack.controllers.external_dns import policy_documents, zone_id
 from irsa_stack.faults import InvalidInput
-from tests.support import example_cluster
-from tests.support.templates import app_with_flags
+from tests.support.iam_evaluator import Resource, allowed
 
-ZONE = "Z0123456789ABCDEFGHIJ"
+OURS = "Z0123456789ABCDEFGHIJ"
+THEIRS = "Z9999999999ABCDEFGHIJ"
 ROLE = "arn:aws:iam::444455556666:role/external-dns"
+TOKEN = "${Token[Zone.12]}"
+
+CHANGE = "route53:ChangeResourceRecordSets"
+NAMES = "route53:ChangeResourceRecordSetsNormalizedRecordNames"
+TYPES = "route53:ChangeResourceRecordSetsRecordTypes"
 
 
-@pytest.fixture(scope="module")
-def stack():
-    return Stack(app_with_flags(), "Stack", env={"region": "eu-west-1", "account": "111122223333"})
+def zone(identifier):
+    return f"arn:aws:route53:::hostedzone/{identifier}"
 
 
-@pytest.fixture(scope="module")
-def accounts(stack):
-    return example_cluster.service_accounts(stack)
+def change(identifier, *names, types=("A",)):
+    return Resource(zone(identifier), {NAMES: list(names), TYPES: list(types)})
 
 
-@pytest.fixture
-def define(stack, accounts, request):
-    def define(**properties):
-        account = request.node.name.translate(str.maketrans("_[", "--", "]")).lower()
-        return ExternalDns(
-            stack, account, service_accounts=accounts, service_account=account, **properties
-        )
-
-    return define
+def documents(**properties):
+    return policy_documents(**{"partition": "aws", "hosted_zones": [OURS], **properties}).values()
 
 
-def test_emits_what_the_chart_must_be_told(define):
-    dns = define(hosted_zones=[ZONE])
-
-    assert dns.chart_values == {
-        "provider": {"name": "aws"},
-        "policy": "upsert-only",
-        "registry": "txt",
-        "txtOwnerId": "payments-prod",
-        "extraArgs": {"zone-id-filter": [ZONE]},
-        "env": [{"name": "AWS_DEFAULT_REGION", "value": "eu-west-1"}],
-        "serviceAccount": {"create": False, "name": dns.identity.name},
-    }
-
-
-def test_tells_the_chart_what_the_policy_is_held_to(define):
-    values = define(
-        hosted_zones=[ZONE],
-        record_names=["*.apps.example.com"],
-        record_types=["A", "CNAME"],
-        txt_prefix="txt-",
-        owner_id="blue",
-        record_policy="sync",
-    ).chart_values
-
-    assert values["managedRecordTypes"] == ["A", "CNAME"]
-    assert values["txtPrefix"] == "txt-"
-    assert values["txtOwnerId"] == "blue"
-    assert values["policy"] == "sync"
+@pytest.mark.parametrize(
+    ("action", "resource", "expected"),
+    [
+        (CHANGE, change(OURS, "api.example.com"), True),
+        (CHANGE, change(OURS, "a-api.example.com", types=["TXT"]), True),
+        ("route53:ListResourceRecordSets", zone(OURS), True),
+        ("route53:ListTagsForResources", zone(OURS), True),
+        ("route53:ListHostedZones", "*", True),
+        (CHANGE, change(THEIRS, "api.example.com"), False),
+        ("route53:ListResourceRecordSets", zone(THEIRS), False),
+        ("route53:ListTagsForResources", zone(THEIRS), False),
+        ("route53:ListTagsForResources", "arn:aws:route53:::healthcheck/0", False),
+        ("route53:CreateHostedZone", "*", False),
+        ("route53:DeleteHostedZone", zone(OURS), False),
+        ("route53:AssociateVPCWithHostedZone", zone(OURS), False),
+        ("route53:ChangeTagsForResource", zone(OURS), False),
+        ("route53domains:TransferDomain", "*", False),
+        ("sts:AssumeRole", ROLE, False),
+        (CHANGE, change(OURS[:-1] + "*", "api.example.com"), False),
+    ],
+)
+def test_reaches_the_records_of_its_zones_and_no_other(action, resource, expected):
+    assert allowed(documents(), action, resource) is expected
 
 
-def test_reaches_another_account_through_its_role(define):
-    assert define(assume_roles=[ROLE]).chart_values["extraArgs"] == {"aws-assume-role": ROLE}
+@pytest.mark.parametrize(
+    ("names", "types", "expected"),
+    [
+        (["api.example.com"], ["A"], True),
+        (["api.example.com"], ["AAAA"], True),
+        # The registry says in TXT records whose a record is.
+        (["api.example.com", "a-api.example.com"], ["A", "TXT"], True),
+        (["cname-api.example.com"], ["TXT"], True),
+        (["web.apps.example.com"], ["A"], True),
+        (["a-web.apps.example.com"], ["TXT"], True),
+        # Route 53 writes the asterisk of a wildcard record as an octal code.
+        ([r"\052.apps.example.com"], ["A"], True),
+        (["www.example.com"], ["A"], False),
+        (["example.com"], ["A"], False),
+        (["api.example.com", "www.example.com"], ["A", "A"], False),
+        (["api.example.com"], ["MX"], False),
+        (["api.example.com"], ["NS"], False),
+        (["api.example.com.evil.com"], ["A"], False),
+        (["ns-api.example.com"], ["TXT"], False),
+    ],
+)
+def test_changes_only_the_names_and_types_that_it_is_held_to(names, types, expected):
+    held = documents(
+        record_names=["api.example.com", "*.apps.example.com"], record_types=["A", "AAAA"]
+    )
+    assert allowed(held, CHANGE, change(OURS, *names, types=types)) is expected
 
 
-def test_leaves_the_choice_of_several_roles_to_profiles(define):
-    assert define(assume_roles=[ROLE, ROLE + "-2"]).chart_values["extraArgs"] == {}
+@pytest.mark.parametrize("scope", [{"record_names": ["api.example.com"]}, {"record_types": ["A"]}])
+def test_a_request_without_the_condition_keys_is_denied(scope):
+    assert not allowed(documents(**scope), CHANGE, zone(OURS))
 
 
-def test_takes_a_zone_of_the_same_app(stack, define):
-    zone = aws_route53.PublicHostedZone(stack, "Zone", zone_name="example.com")
+@pytest.mark.parametrize(
+    ("txt_prefix", "txt_name"),
+    [
+        ("", "a-api.example.com"),
+        ("txt-", "txt-a-api.example.com"),
+        ("%{record_type}-owner.", "a-owner.api.example.com"),
+    ],
+)
+def test_allows_the_registry_its_records_under_the_controllers_prefix(txt_prefix, txt_name):
+    held = documents(record_names=["api.example.com"], txt_prefix=txt_prefix)
+    assert allowed(held, CHANGE, change(OURS, txt_name, types=["TXT"]))
 
-    dns = define(hosted_zones=[zone, f"arn:aws:route53:::hostedzone/{ZONE}"])
 
-    assert stack.resolve(dns.chart_values["extraArgs"]["zone-id-filter"]) == [
-        {"Ref": stack.get_logical_id(zone.node.default_child)},
-        ZONE,
-    ]
+def test_reads_a_zone_whatever_its_records_are_called():
+    held = documents(record_names=["api.example.com"], record_types=["A"])
+    assert allowed(held, "route53:ListResourceRecordSets", zone(OURS))
+
+
+def test_reaches_zones_of_other_accounts_through_their_roles_only():
+    held = documents(hosted_zones=[], assume_roles=[ROLE])
+    assert allowed(held, "sts:AssumeRole", ROLE)
+    assert not allowed(held, "sts:AssumeRole", ROLE + "-admin")
+    assert not allowed(held, CHANGE, change(OURS, "api.example.com"))
+
+
+@pytest.mark.parametrize(
+    "given", [OURS, f"/hostedzone/{OURS}", f"arn:aws:route53:::hostedzone/{OURS}"]
+)
+def test_takes_a_zone_as_id_path_or_arn(given):
+    (document,) = documents(hosted_zones=[given])
+    assert document["Statement"][0]["Resource"] == [f"arn:aws:route53:::hostedzone/{OURS}"]
+
+
+def test_takes_a_zone_that_is_known_at_deploy_only():
+    (document,) = documents(hosted_zones=[TOKEN])
+    assert document["Statement"][0]["Resource"] == [f"arn:aws:route53:::hostedzone/{TOKEN}"]
+    assert zone_id(TOKEN) == TOKEN
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_names_zones_in_its_own_partition(partition):
+    (document,) = documents(partition=partition)
+    assert document["Statement"][0]["Resource"] == [f"arn:{partition}:route53:::hostedzone/{OURS}"]
 
 
 @pytest.mark.parametrize(
     ("properties", "fault"),
     [
-        ({}, "hosted_zones must name at least one zone"),
-        ({"hosted_zones": ZONE}, "hosted_zones must be a list"),
-        ({"hosted_zones": ["*"]}, "hosted_zones must hold ids"),
+        ({"hosted_zones": []}, "hosted_zones must name at least one zone, got []"),
+        ({"hosted_zones": ["*"]}, "hosted_zones must hold ids .* got '[*]'"),
+        ({"hosted_zones": [""]}, "hosted_zones must hold ids .* got ''"),
+        ({"hosted_zones": ["example.com"]}, "hosted_zones must hold ids .* got 'example.com'"),
+        ({"hosted_zones": OURS}, "hosted_zones must be a list"),
+        ({"hosted_zones": [OURS + "\n"]}, "hosted_zones must hold ids"),
+        ({"hosted_zones": [f"arn:aws-cn:route53:::hostedzone/{OURS}"]}, "in partition aws, got"),
+        ({"record_names": ["*"]}, "record_names must be literal names .* got '[*]'"),
+        ({"record_names": ["API.example.com"]}, "record_names must be literal names in lower case"),
+        ({"record_names": ["api.example.com."]}, "without a final dot"),
+        ({"record_names": "api.example.com"}, "record_names must be a list"),
+        ({"record_names": [TOKEN]}, "record_names must be literal names"),
+        ({"record_types": ["a"]}, "record_types must be of A, AAAA, .* got 'a'"),
+        ({"record_types": ["SOA"]}, "external-dns writes no other"),
+        ({"record_types": "A"}, "record_types must be a list"),
+        ({"assume_roles": ["external-dns"]}, "assume_roles must be an ARN"),
+        ({"assume_roles": ROLE}, "assume_roles must be a list"),
+        ({"assume_roles": [ROLE.replace("aws", "aws-cn")]}, "assume_roles must be in partition"),
         (
-            {"hosted_zones": [ZONE], "record_policy": "delete"},
-            "record_policy must be of upsert-only, create-only, sync, got 'delete'",
+            {"hosted_zones": [], "assume_roles": [ROLE], "record_types": ["A"]},
+            "must go with hosted_zones",
         ),
     ],
-    ids=["none", "text", "all", "policy"],
 )
-def test_refuses(define, properties, fault):
-    with pytest.raises(InvalidInput, match=fault):
-        define(**properties)
+def test_refuses_a_scope_that_is_none(properties, fault):
+    with pytest.raises(InvalidInput, match=fault.replace("[]", r"\[\]")):
+        documents(**properties)
+
+
+def test_reports_all_faults_at_once():
+    with pytest.raises(InvalidInput) as refused:
+        documents(hosted_zones=["*"], record_names=["*"], record_types=["SOA"])
+    assert len(refused.value.faults) == 3

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from irsa_stack.controllers.policies import (
+from irsa_stack.controllers import (
     aws_load_balancer_controller,
     cluster_autoscaler,
     external_dns,

@@ -1,145 +1,212 @@
-import json
-
 import pytest
-from aws_cdk import Aws, Stack
 
-from irsa_stack import AwsNodeRebinding, Ownership
-from irsa_stack.controllers import VpcCni, vpc_cni_policy
-from irsa_stack.controllers.policies import vpc_cni
-from irsa_stack.controllers.policies.statements import Place
+from irsa_stack.controllers.statements import Place
+from irsa_stack.controllers.vpc_cni import policy_documents
 from irsa_stack.faults import InvalidInput
-from tests.support import example_cluster
-from tests.support.templates import app_with_flags, synthesise, template_of
-from tests.support.trust_resolver import ACCOUNT, Deployment
+from tests.support.iam_evaluator import Resource, allowed
 
-HERE = Place(partition="aws", region="eu-west-1", account=ACCOUNT)
-
-
-@pytest.fixture
-def stack():
-    return Stack(app_with_flags(), "Stack")
-
-
-@pytest.fixture
-def define(stack):
-    accounts = example_cluster.service_accounts(stack)
-    return lambda **properties: VpcCni(stack, "Cni", service_accounts=accounts, **properties)
-
-
-def role_of(template):
-    [role] = [
-        one["Properties"]
-        for one in template["Resources"].values()
-        if one["Type"] == "AWS::IAM::Role" and "WebIdentity" in str(one)
-    ]
-    return role
+IRELAND = Place(partition="aws", region="eu-west-1", account="111122223333")
+NAME = "cluster.k8s.amazonaws.com/name"
+OURS = {f"aws:ResourceTag/{NAME}": "payments-prod"}
+THEIRS = {f"aws:ResourceTag/{NAME}": "payments-dev"}
+ASK_OURS = {f"aws:RequestTag/{NAME}": "payments-prod"}
+ASK_THEIRS = {f"aws:RequestTag/{NAME}": "payments-dev"}
+ASK_NODE = {"aws:RequestTag/node.k8s.amazonaws.com/instance_id": "i-0a1b"}
+NEW = {"ec2:CreateAction": "CreateNetworkInterface"}
+HERE = {"ec2:Vpc": "arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0123456789abcdef0"}
+SHARED_PLACE = Place(
+    partition="aws", region="eu-west-1", account="111122223333", vpc_owner="444455556666"
+)
+SHARED = {"ec2:Vpc": "arn:aws:ec2:eu-west-1:444455556666:vpc/vpc-0123456789abcdef0"}
+THERE = {"ec2:Vpc": "arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0fedcba9876543210"}
+OUR_NODE = {"aws:ResourceTag/kubernetes.io/cluster/payments-prod": "owned"}
+THEIR_NODE = {"aws:ResourceTag/kubernetes.io/cluster/payments-dev": "owned"}
 
 
-def batch_of(template):
-    [batch] = [
-        one["Properties"]["ServiceAccounts"]
-        for one in template["Resources"].values()
-        if one["Type"] == "Custom::ServiceAccounts"
-    ]
-    return batch
+def interface(*contexts, region="eu-west-1"):
+    return _ec2("network-interface/eni-0a1b", contexts, region=region)
 
 
-def test_holds_the_policy_that_aws_keeps_for_ipv4(stack, define):
-    define()
-    role = role_of(template_of(stack))
-    [arn] = role["ManagedPolicyArns"]
-    assert Deployment({"Stack": {}}).value("Stack", arn) == (
-        "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
+def group(*contexts):
+    return _ec2("security-group/sg-0a1b", contexts)
+
+
+def subnet(*contexts, account="111122223333"):
+    return _ec2("subnet/subnet-0a1b", contexts, account=account)
+
+
+def node(*contexts):
+    return _ec2("instance/i-0a1b", contexts)
+
+
+def _ec2(resource, contexts, *, region="eu-west-1", account="111122223333"):
+    context = {key: value for one in contexts for key, value in one.items()}
+    return Resource(f"arn:aws:ec2:{region}:{account}:{resource}", context)
+
+
+def documents(**properties):
+    return policy_documents(**{"place": IRELAND, **properties}).values()
+
+
+def scoped(ip_family="ipv4", place=IRELAND):
+    return documents(
+        place=place,
+        ip_family=ip_family,
+        cluster_scoped=True,
+        cluster_name="payments-prod",
+        vpc_id="vpc-0123456789abcdef0",
     )
-    assert "Policies" not in role
 
 
-def test_holds_a_policy_of_its_own_for_ipv6(stack, define):
-    define(ip_family="ipv6")
-    role = role_of(template_of(stack))
-    [policy] = role["Policies"]
-    document = Deployment({"Stack": {}}).value("Stack", policy["PolicyDocument"])
-    assert document == vpc_cni.policy_documents(place=HERE, ip_family="ipv6")["VpcCni"]
-    assert "ManagedPolicyArns" not in role
+def test_leaves_ipv4_to_the_policy_that_aws_keeps():
+    assert policy_documents(place=IRELAND) == {}
 
 
-def test_annotates_the_account_that_eks_made_and_restarts_the_daemonset(stack, define):
-    define()
-    [entry] = batch_of(template_of(stack)).values()
-    assert entry["Ownership"] == "ADOPT"
-    assert entry["Restart"] == ["daemonset/aws-node"]
+DESCRIBE = [
+    "ec2:DescribeInstances",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",  # since v1.22
+    "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
+]
 
 
-@pytest.mark.parametrize("ownership", [Ownership.CREATE, "CREATE"])
-def test_never_owns_the_account(define, ownership):
-    with pytest.raises(InvalidInput, match=r"ownership must not be CREATE .* ADOPT it"):
-        define(ownership=ownership)
+@pytest.mark.parametrize("action", DESCRIBE)
+@pytest.mark.parametrize("held", [documents(ip_family="ipv6"), scoped(), scoped("ipv6")])
+def test_describes_what_a_node_has_to_know(held, action):
+    assert allowed(held, action)
 
 
 @pytest.mark.parametrize(
-    ("ip_family", "environment"),
+    ("action", "resource", "expected"),
     [
-        ("ipv4", {"CLUSTER_NAME": "payments-prod"}),
-        (
-            "ipv6",
-            {
-                "CLUSTER_NAME": "payments-prod",
-                "ENABLE_IPv4": "false",
-                "ENABLE_IPv6": "true",
-                "ENABLE_PREFIX_DELEGATION": "true",
-            },
-        ),
+        ("ec2:AssignIpv6Addresses", interface(), True),
+        ("ec2:CreateTags", interface(), True),
+        ("ec2:AssignIpv6Addresses", interface(region="us-east-1"), False),
+        ("ec2:CreateTags", node(), False),
+        ("ec2:CreateTags", group(), False),
+        ("ec2:AssignPrivateIpAddresses", interface(), False),
+        ("ec2:CreateNetworkInterface", interface(), False),
+        ("ec2:DeleteNetworkInterface", interface(), False),
+        # Security groups of the primary interface are carried over, whatever the family.
+        ("ec2:ModifyNetworkInterfaceAttribute", interface(), True),
+        ("ec2:ModifyNetworkInterfaceAttribute", group(), True),
+        ("ec2:ModifyNetworkInterfaceAttribute", interface(region="us-east-1"), False),
+        ("ec2:ModifyNetworkInterfaceAttribute", node(), False),
+        ("ec2:AttachNetworkInterface", interface(), False),
+        ("ec2:DeleteTags", interface(), False),
+        ("ec2:RunInstances", "*", False),
     ],
 )
-def test_emits_what_the_chart_must_be_told(define, ip_family, environment):
-    assert define(ip_family=ip_family).chart_values == {
-        "env": environment,
-        "serviceAccount": {"create": False, "name": "aws-node"},
-    }
+def test_gives_ipv6_prefixes_to_interfaces_of_the_account(action, resource, expected):
+    assert allowed(documents(ip_family="ipv6"), action, resource) is expected
 
 
-def test_needs_a_vpc_to_be_held_to_one_cluster(define):
-    with pytest.raises(InvalidInput, match="vpc_id must be the id of the cluster's VPC"):
-        define(cluster_scoped=True)
+@pytest.mark.parametrize(
+    ("action", "resources", "expected"),
+    [
+        ("CreateNetworkInterface", [interface(ASK_OURS), subnet(HERE), group(HERE)], True),
+        ("CreateNetworkInterface", [interface(ASK_OURS), subnet(HERE, account="4")], False),
+        ("CreateNetworkInterface", [interface(ASK_THEIRS), subnet(HERE)], False),
+        ("CreateNetworkInterface", [interface(), subnet(HERE)], False),
+        ("CreateNetworkInterface", [interface(ASK_OURS), subnet(THERE)], False),
+        ("CreateNetworkInterface", [interface(ASK_OURS), subnet(HERE), group(THERE)], False),
+        ("AttachNetworkInterface", [interface(OURS), node(OUR_NODE)], True),
+        ("AttachNetworkInterface", [interface(THEIRS), node(OUR_NODE)], False),
+        ("AttachNetworkInterface", [interface(OURS), node(THEIR_NODE)], False),
+        ("AttachNetworkInterface", [interface(OURS), node()], False),
+        ("DetachNetworkInterface", [interface(OURS), node(OUR_NODE)], True),
+        ("DetachNetworkInterface", [interface(OURS), node(THEIR_NODE)], False),
+        ("DeleteNetworkInterface", [interface(OURS)], True),
+        ("DeleteNetworkInterface", [interface(THEIRS)], False),
+        ("DeleteNetworkInterface", [interface()], False),
+        ("AssignPrivateIpAddresses", [interface(OURS)], True),
+        ("AssignPrivateIpAddresses", [interface(THEIRS)], False),
+        ("UnassignPrivateIpAddresses", [interface(OURS)], True),
+        ("UnassignPrivateIpAddresses", [interface(THEIRS)], False),
+        ("ModifyNetworkInterfaceAttribute", [interface(OURS), node(OUR_NODE)], True),
+        ("ModifyNetworkInterfaceAttribute", [interface(OURS), group(HERE)], True),
+        ("ModifyNetworkInterfaceAttribute", [interface(THEIRS), group(HERE)], False),
+        ("ModifyNetworkInterfaceAttribute", [interface(OURS), group(THERE)], False),
+        ("AssignIpv6Addresses", [interface(OURS)], False),
+        ("DeleteTags", [interface(OURS)], False),
+        ("TerminateInstances", [node(OUR_NODE)], False),
+        ("ModifyInstanceAttribute", [node(OUR_NODE)], False),
+    ],
+)
+def test_changes_the_interfaces_of_its_cluster_and_no_other(action, resources, expected):
+    assert allowed(scoped(), f"ec2:{action}", *resources) is expected
 
 
-@pytest.mark.parametrize("ip_family", ["ipv4", "ipv6"])
-def test_its_policy_serves_the_rebinding_of_aws_node(ip_family):
-    policy = vpc_cni_policy(
-        ip_family, cluster_name=example_cluster.NAME, vpc_id=example_cluster.VPC_ID
-    )
-    template = synthesise(
-        lambda stack: AwsNodeRebinding(
-            stack,
-            "AwsNode",
-            service_accounts=example_cluster.service_accounts(stack),
-            ip_family=ip_family,
-            cni_policy=policy,
-        )
-    )
-    [held] = role_of(template)["Policies"]
-    document = Deployment({"Stack": template}).value("Stack", held["PolicyDocument"])
-    assert document == vpc_cni.policy_documents(
-        place=HERE,
-        ip_family=ip_family,
-        cluster_scoped=True,
-        cluster_name=example_cluster.NAME,
-        vpc_id=example_cluster.VPC_ID,
-    )["VpcCni"]  # fmt: skip
+def test_works_in_a_vpc_that_another_account_shares():
+    made = [interface(ASK_OURS), subnet(SHARED, account="444455556666"), group(SHARED)]
+    assert allowed(scoped(place=SHARED_PLACE), "ec2:CreateNetworkInterface", *made)
+    assert not allowed(scoped(), "ec2:CreateNetworkInterface", *made)
 
 
-def test_its_policy_takes_names_that_are_known_at_deploy_only():
-    policy = vpc_cni_policy("ipv4", cluster_name=Aws.STACK_NAME, vpc_id=example_cluster.VPC_ID)
-    deployment = Deployment({"payments-prod": {}})
-    document = json.loads(deployment.value("payments-prod", Stack().resolve(policy)))
-    assert document == vpc_cni.policy_documents(
-        place=HERE,
-        cluster_scoped=True,
-        cluster_name="payments-prod",
-        vpc_id=example_cluster.VPC_ID,
-    )["VpcCni"]  # fmt: skip
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        # While it is made; when the node's first interface is found; when a tag is missing.
+        (interface(NEW, ASK_OURS), True),
+        (interface(ASK_OURS, ASK_NODE, HERE), True),
+        (interface(OURS, ASK_NODE, HERE), True),
+        (interface(OURS, ASK_OURS, HERE), True),
+        # Upstream's sample lets any interface be called ours, and then be changed.
+        (interface(THEIRS, ASK_OURS, HERE), False),
+        (interface(NEW, ASK_THEIRS), False),
+        (interface(ASK_OURS, THERE), False),
+        (interface(ASK_NODE, HERE), False),
+        (interface(OURS, ASK_THEIRS, HERE), False),
+        (group(ASK_OURS, HERE), False),
+    ],
+)
+def test_tags_interfaces_that_nobody_else_owns(resource, expected):
+    assert allowed(scoped(), "ec2:CreateTags", resource) is expected
 
 
-def test_has_no_policy_where_aws_keeps_one():
-    with pytest.raises(InvalidInput, match="cluster_name must be given with ip_family='ipv4'"):
-        vpc_cni_policy("ipv4")
+@pytest.mark.parametrize(
+    ("action", "resources", "expected"),
+    [
+        ("CreateTags", [interface(ASK_OURS, ASK_NODE, HERE)], True),
+        ("CreateTags", [interface(THEIRS, ASK_OURS, HERE)], False),
+        ("AssignIpv6Addresses", [interface(OURS)], True),
+        ("AssignIpv6Addresses", [interface(THEIRS)], False),
+        ("UnassignIpv6Addresses", [interface(OURS)], True),
+        ("ModifyNetworkInterfaceAttribute", [interface(OURS), group(HERE)], True),
+        ("ModifyNetworkInterfaceAttribute", [interface(THEIRS), group(HERE)], False),
+        ("AssignPrivateIpAddresses", [interface(OURS)], False),
+        ("CreateNetworkInterface", [interface(ASK_OURS), subnet(HERE)], False),
+        ("AttachNetworkInterface", [interface(OURS), node(OUR_NODE)], False),
+    ],
+)
+def test_keeps_to_the_primary_interface_for_ipv6(action, resources, expected):
+    assert allowed(scoped("ipv6"), f"ec2:{action}", *resources) is expected
+
+
+SCOPE = {
+    "cluster_scoped": True,
+    "cluster_name": "payments-prod",
+    "vpc_id": "vpc-0123456789abcdef0",
+}
+
+
+@pytest.mark.parametrize(
+    ("properties", "fault"),
+    [
+        ({"ip_family": "ipv5"}, "ip_family must be 'ipv4' or 'ipv6', got 'ipv5'"),
+        ({**SCOPE, "cluster_name": None}, "cluster_name must be .* got None"),
+        ({**SCOPE, "cluster_name": "*"}, "cluster_name must be"),
+        ({**SCOPE, "vpc_id": None}, "vpc_id must be .* got None"),
+        ({**SCOPE, "vpc_id": "*"}, "vpc_id must be"),
+        (
+            {**SCOPE, "place": Place(partition="aws", region="r", account="a", vpc_owner="*")},
+            "vpc_owner must be a 12-digit account, got '[*]'",
+        ),
+        ({"vpc_id": "vpc-0123456789abcdef0"}, "vpc_id must go with cluster_scoped=True"),
+    ],
+)
+def test_refuses_a_scope_that_is_none(properties, fault):
+    with pytest.raises(InvalidInput, match=fault):
+        documents(**properties)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness.account import Account, account
-from tests.e2e.harness.cdk import Cdk
-from tests.e2e.harness.environments import write_environment
-from tests.e2e.harness.kubernetes import NEWEST
-from tests.e2e.harness.product import Product
+from rehearsal.account import Account, account
+from rehearsal.cdk import Cdk
+from rehearsal.environments import write_environment
+from rehearsal.kubernetes import NEWEST
+from rehearsal.product import Product
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness.account import ACCOUNT_ID, REPOSITORY, Account
-from tests.e2e.harness.cdk import Cdk
-from tests.e2e.harness.kubernetes import Cluster
+from rehearsal.account import ACCOUNT_ID, REPOSITORY, Account
+from rehearsal.cdk import Cdk
+from rehearsal.kubernetes import Cluster
 
 PYTHON = REPOSITORY / ".venv" / "bin" / "python"
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"

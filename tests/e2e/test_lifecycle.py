@@ -3,10 +3,10 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.harness.cdk import Cdk
-from tests.e2e.harness.environments import OTHER_PARAMETER, reader, write_environment
-from tests.e2e.harness.inventory import added, inventory
-from tests.e2e.harness.product import ACCOUNTS_STACK, CLUSTER_STACK, Product
+from rehearsal.cdk import Cdk
+from rehearsal.environments import OTHER_PARAMETER, reader, write_environment
+from rehearsal.inventory import added, inventory
+from rehearsal.product import ACCOUNTS_STACK, CLUSTER_STACK, Product
 
 NOBODYS = {"namespace": "apps", "name": "nobodys", "ownership": "ADOPT"}
 """A service account that its owner never made, so that adopting it fails."""

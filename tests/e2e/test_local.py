@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness.account import REPOSITORY
-from tests.e2e.harness.cdk import CLI
-from tests.e2e.harness.processes import process_ids
+from rehearsal.account import REPOSITORY
+from rehearsal.cdk import CLI
+from rehearsal.processes import process_ids
 
 READY_SECONDS = 300
 ARN = r"arn:aws:iam::111122223333:role/\S+"
@@ -77,7 +77,7 @@ class Terminal:
         )
 
     def _command(self, command: str) -> list[str]:
-        return [sys.executable, "-m", "tests.e2e.local", command, str(self.folder / "local")]
+        return [sys.executable, "-m", "rehearsal.local", command, str(self.folder / "local")]
 
 
 def has_line(terminal: Terminal, pattern: str) -> bool:
@@ -107,7 +107,7 @@ def terminal(start: Callable[..., Terminal]) -> Terminal:
 
 def test_destroy_has_nothing_to_do_before_a_deploy(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.e2e.local", "down", str(tmp_path)],
+        [sys.executable, "-m", "rehearsal.local", "down", str(tmp_path)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -1,7 +1,7 @@
 """The webhook's double does to a pod what the real program did to it.
 
 `recorded_role_injection.json` has what amazon-eks-pod-identity-webhook answered, a line for each
-case. With POD_IDENTITY_WEBHOOK (see tests/e2e/harness/pod_identity.py) these tests ask the real
+case. With POD_IDENTITY_WEBHOOK (see rehearsal/pod_identity.py) these tests ask the real
 program again, and with UPDATE_RECORDING=1 its answers are recorded.
 """
 
@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness.kubernetes import Cluster, control_plane
-from tests.e2e.harness.pod_identity import SKIP, pod_identity_webhook
-from tests.e2e.harness.role_injection import VOLUME
+from rehearsal.kubernetes import Cluster, control_plane
+from rehearsal.pod_identity import SKIP, pod_identity_webhook
+from rehearsal.role_injection import VOLUME
 
 Object = dict[str, Any]
 

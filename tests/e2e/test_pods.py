@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.e2e.harness.account import REGION
-from tests.e2e.harness.pods import create_pod, run_in_pod
-from tests.e2e.harness.product import CLUSTER_STACK
+from rehearsal.account import REGION
+from rehearsal.pods import create_pod, run_in_pod
+from rehearsal.product import CLUSTER_STACK
 
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.harness.account import REPOSITORY, account
-from tests.e2e.harness.inventory import added, inventory
-from tests.e2e.harness.kubernetes import NEWEST, WITH_LAYER_V29, control_plane
-from tests.e2e.harness.processes import process_ids
-from tests.e2e.harness.tokens import sign_token
+from rehearsal.account import REPOSITORY, account
+from rehearsal.inventory import added, inventory
+from rehearsal.kubernetes import NEWEST, WITH_LAYER_V29, control_plane
+from rehearsal.processes import process_ids
+from rehearsal.tokens import sign_token
 
 STAY = """
 import sys, time
 from pathlib import Path
-from tests.e2e.harness.account import account
+from rehearsal.account import account
 with account(Path(sys.argv[1]), kubernetes=sys.argv[2]):
     print("up", flush=True)
     time.sleep(120)

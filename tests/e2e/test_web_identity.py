@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.e2e.harness.account import Credentials
-from tests.e2e.harness.environments import ALLOWED_PARAMETER, OTHER_PARAMETER
-from tests.e2e.harness.product import Product
+from rehearsal.account import Credentials
+from rehearsal.environments import ALLOWED_PARAMETER, OTHER_PARAMETER
+from rehearsal.product import Product
 
 UNKNOWN_ISSUER = "https://oidc.eks.us-east-1.amazonaws.com/id/" + "A" * 32
 

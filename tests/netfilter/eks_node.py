@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from irsa_stack.instance_metadata import METADATA_IPV4, METADATA_IPV6
+from irsa_stack.nodes.instance_metadata import METADATA_IPV4, METADATA_IPV6
 from tests.netfilter.metadata_service import (
     PATIENCE,
     Attempt,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from irsa_stack.node_user_data import (
+from irsa_stack.nodes.user_data import (
     TABLE,
     TABLE_FILE,
     UNIT,

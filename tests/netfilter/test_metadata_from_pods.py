@@ -11,8 +11,8 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from irsa_stack.metadata_guard import InstanceMetadataGuard
-from irsa_stack.node_user_data import PacketFilter
+from irsa_stack.cdk.metadata_guard import InstanceMetadataGuard
+from irsa_stack.nodes.user_data import PacketFilter
 from tests.netfilter.eks_node import METADATA, ROUTED_PODS, VERSIONS, EksNode
 from tests.netfilter.metadata_service import Attempt
 

@@ -6,12 +6,12 @@ import pytest
 import yaml
 from aws_cdk import Environment
 
-from irsa_stack.environment_file import load_environment
+from irsa_stack.environment.environment_file import load_environment
 from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import EksClusterStack, ServiceAccountsStack, define_stacks
 from irsa_stack.stacks.service_accounts import part_of, service_account_parts
 from tests.support.templates import ENVIRONMENTS, app_with_flags, templates_of
-from tests.support.trust_resolver import COMMERCIAL, Deployment
+from tests.support.trust_resolver import CHINA, COMMERCIAL, Deployment
 
 THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0123"
@@ -363,3 +363,39 @@ def test_a_part_is_one_of_the_parts(settings, part):
         ServiceAccountsStack(
             app_with_flags(), "Stack", settings=settings("existing-cluster"), part=part, parts=2
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "principal"),
+    [
+        ("china", CHINA, "logs.cn-north-1.amazonaws.com.cn"),
+        ("prod", COMMERCIAL, "logs.eu-west-1.amazonaws.com"),
+    ],
+)
+def test_the_key_lets_the_logs_service_of_its_partition_in(deployed, name, place, principal):
+    deployment = Deployment(deployed(name).templates, place)
+    policy = only(deployment, "AWS::KMS::Key")["KeyPolicy"]
+    assert principal in [one["Principal"].get("Service") for one in policy["Statement"]]
+
+
+def ec2_principals_of_the_node_role(deployment):
+    [document] = [
+        deployment.trust_policy(stack, body)
+        for stack, name, body in deployment.resources("AWS::IAM::Role")
+        if name.startswith("NodeRole")
+    ]
+    [statement] = document["Statement"]
+    return statement["Principal"]["Service"]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "principals"),
+    [
+        ("china", CHINA, ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]),
+        ("prod", COMMERCIAL, "ec2.amazonaws.com"),
+        ("dev", CHINA, ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]),  # its region is not known
+    ],
+)
+def test_nodes_assume_their_role_by_the_names_that_eks_wants(deployed, name, place, principals):
+    deployment = Deployment(deployed(name).templates, place)
+    assert ec2_principals_of_the_node_role(deployment) == principals

@@ -23,7 +23,12 @@ WHERE = {
     "local": [Place("aws", "us-east-1")],
     "prod": [COMMERCIAL],
 }
-MAKE_NAMESPACES = {"dev": {"payments"}, "local": {"apps"}}
+MAKE_NAMESPACES = {
+    "china": {"payments"},
+    "dev": {"payments"},
+    "local": {"apps"},
+    "prod": {"payments"},
+}
 DEPLOYMENTS = [(name, place) for name in NAMES for place in WHERE[name]]
 SUBJECTS = {
     "china": {
@@ -167,11 +172,11 @@ def test_the_accounts_of_the_file_have_roles_and_no_others(trusted):
 
 
 def test_tags_reach_every_resource_that_can_have_them(synthesised, deployment):
-    wanted = {
+    fixed = {
         "ServiceType": synthesised.settings.service_type,
         "Environment": synthesised.settings.environment,
-        **synthesised.settings.tags,
     }
+    wanted = {**fixed, **synthesised.settings.tags}
     untagged = []
     for stack, logical_id, resource in deployment.resources():
         # The CDK's own, a bare resource: CloudFormation gives it the stack's tags.
@@ -182,7 +187,10 @@ def test_tags_reach_every_resource_that_can_have_them(synthesised, deployment):
         tags = deployment.value(stack, resource["Properties"].get("Tags", {}))
         if isinstance(tags, list):
             tags = {tag["Key"]: tag["Value"] for tag in tags}
-        if not wanted.items() <= tags.items():
+        if (
+            not (fixed if resource["Type"] == "AWS::EKS::Nodegroup" else wanted).items()
+            <= tags.items()
+        ):
             untagged.append(logical_id)
     assert untagged == []
 
@@ -288,20 +296,29 @@ def test_nobody_administers_the_cluster_but_who_must(name, administrators):
         properties = deployment.value(stack, entry["Properties"])
         if "AmazonEKSClusterAdminPolicy" in json.dumps(properties):
             found.append(properties["PrincipalArn"])
-    assert found == administrators
+    assert [arn for arn in found if "ServiceAccountsBinderRole" not in arn] == administrators
+
+
+def test_nobody_binds_into_a_namespace_that_a_new_cluster_does_not_have(name, synthesised):
+    settings = synthesised.settings
+    if settings.cluster.new is None:
+        return
+    makes = MAKE_NAMESPACES.get(name, set())
+    bound = {a.namespace for a in settings.service_accounts if a.ownership == "CREATE"}
+    assert bound <= makes | {"default", "kube-system"}
 
 
 @pytest.mark.parametrize("name", MAKE_NAMESPACES)
 def test_the_binder_administers_the_cluster_when_it_makes_namespaces(name):
     deployment = Deployment(environment(name).templates, WHERE[name][0])
-    [binder] = [
+    administrators = [
         deployment.value(stack, entry["Properties"])["PrincipalArn"]
         for stack, _, entry in deployment.resources("AWS::EKS::AccessEntry")
         if "AmazonEKSClusterAdminPolicy" in json.dumps(entry)
     ]
     accounts = environment(name).settings.service_accounts
 
-    assert "ServiceAccountsBinderRole" in binder
+    assert any("ServiceAccountsBinderRole" in arn for arn in administrators)
     assert {a.namespace for a in accounts if a.create_namespace} == MAKE_NAMESPACES[name]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.e2e.harness.kubernetes import Cluster as ControlPlane
+    from rehearsal.kubernetes import Cluster as ControlPlane
 
 # After `pod-identity-webhook`: the API server asks them in the order of their names.
 NAME = "tampering"

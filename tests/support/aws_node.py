@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from custom_resource import Answer
-    from tests.e2e.harness.kubernetes import Cluster as ControlPlane
+    from rehearsal.kubernetes import Cluster as ControlPlane
     from tests.support.admission import Tampering
     from tests.support.iam_server import IamServer
     from tests.support.rehearsed import Rehearsed

@@ -13,14 +13,14 @@ from kubernetes_api import connection
 from kubernetes_api.cluster import Cluster
 from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH, Api
 from kubernetes_api.restart import template_role
-from tests.e2e.harness.kubernetes import DEFAULT_AUDIENCE
+from rehearsal.kubernetes import DEFAULT_AUDIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pytest
 
-    from tests.e2e.harness.kubernetes import Cluster as ControlPlane
+    from rehearsal.kubernetes import Cluster as ControlPlane
 
 WEBHOOK = "mutatingwebhookconfigurations/pod-identity-webhook"
 _serial = itertools.count(1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from custom_resource import Deadline
 from kubernetes_api.connection import Api, ApiError
 from kubernetes_api.rollout import rolls_by_itself
-from tests.e2e.harness.role_injection import with_role
+from rehearsal.role_injection import with_role
 from tests.support.admission import Tampering
 from tests.support.api_server import ApiServer
 from tests.support.aws_node import ACCOUNT, DAEMON_SET, PODS, AwsNode

@@ -10,8 +10,8 @@ from typing import Any
 
 from aws_cdk import App, Stack
 
-from irsa_stack.config import Environment
-from irsa_stack.environment_file import load_environment
+from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.environment_file import load_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = REPOSITORY / "environments"

@@ -9,8 +9,8 @@ import pytest
 
 from aws_node import node_roles, transaction, webhook
 from kubernetes_api import restart
-from tests.e2e.harness.kubernetes import control_plane
-from tests.e2e.harness.pod_identity import pod_identity_webhook
+from rehearsal.kubernetes import control_plane
+from rehearsal.pod_identity import pod_identity_webhook
 from tests.support.admission import tampering
 from tests.support.aws_node import CNI_POLICY, WORKER_POLICY, AwsNode
 from tests.support.iam_server import IamServer
@@ -19,7 +19,7 @@ from tests.support.rehearsed import Rehearsed, create_identities, rehearsed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.harness.kubernetes import Cluster as ControlPlane
+    from rehearsal.kubernetes import Cluster as ControlPlane
     from tests.support.admission import Tampering
 
 MINORS = os.environ.get("KUBERNETES_MINORS", "1.29 1.36").split()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.harness.kubernetes import control_plane
+from rehearsal.kubernetes import control_plane
 from tests.support.rehearsed import Rehearsed, create_identities, rehearsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.harness.kubernetes import Cluster as ControlPlane
+    from rehearsal.kubernetes import Cluster as ControlPlane
 
 MINORS = os.environ.get("KUBERNETES_MINORS", "1.29 1.36").split()
 

@@ -229,11 +229,11 @@ def test_a_bug_is_undone_too_and_stays_a_bug(
     assert _roles(server) == {}
 
 
-def test_a_namespace_that_is_missing_is_told(server: ApiServer) -> None:
+def test_a_missing_namespace_is_refused_with_the_cure(server: ApiServer) -> None:
     missing = refusal(404, "NotFound", 'namespaces "apps" not found')
     server.trouble = _refuse("POST", ACCOUNTS, missing)
 
-    with pytest.raises(Failure, match='namespaces "apps" not found'):
+    with pytest.raises(Failure, match=r'namespaces "apps" not found.*create_namespace'):
         run(server.connection, "Create", account("apps/api"))
 
 

@@ -1,0 +1,1 @@
+"""One construct a controller; `irsa_stack.controllers` offers them by name."""

@@ -1,0 +1,173 @@
+"""The thumbprint of an OIDC issuer's root CA, computed at deploy time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from weakref import WeakKeyDictionary
+
+from aws_cdk import CustomResource, Duration, Fn, Stack
+from constructs import Construct
+
+from irsa_stack.cdk.handler_function import FunctionSettings, HandlerFunction
+from irsa_stack.faults import refuse
+from irsa_stack.iam.issuer import issuer_url_faults
+from irsa_stack.iam.quotas import THUMBPRINTS
+from irsa_stack.iam.thumbprints import thumbprints_faults
+
+_FUNCTION_ID = "RootCaThumbprintFunction"
+_FUNCTION_SECONDS = 60
+_SERVICE_TIMEOUT = Duration.seconds(180)
+
+_FUNCTIONS: "WeakKeyDictionary[Stack, tuple[HandlerFunction, FunctionSettings]]" = (
+    WeakKeyDictionary()
+)
+"""The one function of each stack, and the settings that it was defined with."""
+
+
+class RootCaThumbprint(Construct):
+    """Define the computation of an issuer's root-CA thumbprint.
+
+    Synthesises one custom resource, and one function a stack however many issuers: it has no IAM
+    permission but its own logs, verifies TLS, and takes the top certificate that the server
+    presents, as IAM asks.
+
+    Args:
+        issuer_url: `https://` URL of the OIDC issuer; may be known only at deploy time.
+        refresh: any text; a change computes anew at the next deploy. Default: only when another
+            property changes.
+        ca_bundle: PEM certificates that the issuer's chain must end in, for private CAs and
+            isolated partitions. Default: the Lambda runtime's trust store.
+        keep_previous: thumbprints of 40 hexadecimal characters that stay valid beside the computed
+            ones during a rotation. At most 4. Default: none.
+        allow_private: whether the issuer may live at an address that is not globally routable.
+            Default: no.
+        settings: log retention, key, boundary and path of the stack's one function. Default: those
+            of the first computation in the stack.
+
+    Raises:
+        InvalidInput: a property breaks a rule of IAM; all faults are listed.
+
+    Examples:
+        >>> import aws_cdk as cdk
+        >>> from irsa_stack import RootCaThumbprint
+        >>> stack = cdk.Stack()
+        >>> thumbprint = RootCaThumbprint(
+        ...     stack, "Thumbprint", issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ... )
+        >>> provider = cdk.aws_iam.CfnOIDCProvider(
+        ...     stack, "Provider", thumbprint_list=thumbprint.thumbprints
+        ... )
+
+    See:
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        issuer_url: str,
+        refresh: str | None = None,
+        ca_bundle: str | None = None,
+        keep_previous: Sequence[str] = (),
+        allow_private: bool = False,
+        settings: FunctionSettings | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        faults = [
+            *issuer_url_faults(issuer_url),
+            *thumbprints_faults(keep_previous, of="keep_previous", at_most=THUMBPRINTS - 1),
+        ]
+        if ca_bundle is not None and "-----BEGIN CERTIFICATE-----" not in ca_bundle:
+            faults.append(
+                f"ca_bundle must be PEM text, got {ca_bundle[:40]!r}; pass the file's content"
+            )
+        refuse(faults)
+
+        properties: dict[str, object] = {"IssuerUrl": issuer_url}
+        if refresh is not None:
+            properties["Refresh"] = refresh
+        if ca_bundle is not None:
+            properties["CaBundle"] = ca_bundle
+        if keep_previous:
+            properties["KeepPrevious"] = list(keep_previous)
+        if allow_private:
+            properties["AllowPrivate"] = "true"
+
+        function = _function(self, settings)
+        self._resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::RootCaThumbprint",
+            service_token=function.service_token,
+            service_timeout=_SERVICE_TIMEOUT,
+            properties=properties,
+        )
+        self._resource.node.add_dependency(function.ready)
+
+    @property
+    def thumbprints(self) -> list[str]:
+        """SHA-1 of the certificates, 40 hexadecimal characters each (a list known at deploy)."""
+        return Fn.split(",", self._resource.get_att_string("Thumbprints"))
+
+    @property
+    def certificate_subject(self) -> str:
+        """Subject of the top certificate that the issuer presents (known at deploy)."""
+        return self._resource.get_att_string("CertificateSubject")
+
+    @property
+    def not_after(self) -> str:
+        """When that certificate expires, ISO 8601 (known at deploy)."""
+        return self._resource.get_att_string("NotAfter")
+
+    @property
+    def warnings(self) -> str:
+        """What the function found odd in the chain; empty if nothing (known at deploy)."""
+        return self._resource.get_att_string("Warnings")
+
+
+def _function(scope: Construct, settings: FunctionSettings | None) -> HandlerFunction:
+    """Return the stack's one function, defining it at the first call."""
+    stack = Stack.of(scope)
+    defined = _FUNCTIONS.get(stack)
+    if defined is None:
+        settings = settings or FunctionSettings()
+        function = HandlerFunction(
+            stack,
+            _FUNCTION_ID,
+            handler="root_ca_thumbprint.on_event.handle",
+            description="Computes the root-CA thumbprint of an OIDC issuer",
+            timeout=_FUNCTION_SECONDS,
+            service_timeout=_SERVICE_TIMEOUT,
+            settings=settings,
+        )
+        _FUNCTIONS[stack] = function, settings
+        return function
+    function, first = defined
+    if settings is not None:
+        refuse(_settings_faults(settings, first))
+    return function
+
+
+def _settings_faults(settings: FunctionSettings, first: FunctionSettings) -> Iterator[str]:
+    differing = [
+        field.name
+        for field in fields(settings)
+        if not _same(getattr(settings, field.name), getattr(first, field.name))
+    ]
+    if differing:
+        yield (
+            "settings must be those of the stack's first EksOidcProvider or RootCaThumbprint, got"
+            f" another {' and '.join(differing)}; one function computes for all, so give each the"
+            " same settings"
+        )
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two settings are one, also if they are imports of one key or boundary."""
+    if one == other:
+        return True
+    for arn in ("managed_policy_arn", "key_arn"):
+        if hasattr(one, arn) and hasattr(other, arn):
+            return bool(getattr(one, arn) == getattr(other, arn))
+    return False

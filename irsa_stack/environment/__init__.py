@@ -1,0 +1,1 @@
+"""Environment files as typed settings, one module a part."""

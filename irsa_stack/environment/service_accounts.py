@@ -1,0 +1,118 @@
+"""The service accounts of an environment."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from irsa_stack.environment.part import Part
+from irsa_stack.environment.values import (
+    AccountName,
+    Namespace,
+    PolicyArn,
+    RoleArn,
+    RoleName,
+    checked,
+    matching,
+)
+from irsa_stack.faults import refuse
+from irsa_stack.kubernetes.identity import ServiceAccountIdentity
+from irsa_stack.kubernetes.service_account_manifest import token_expiration_faults
+
+
+class Statement(Part):
+    """A permission of a role."""
+
+    actions: list[Annotated[str, matching(r"[a-z0-9-]+:[A-Za-z0-9*]+", "s3:GetObject")]] = Field(
+        min_length=1
+    )
+    """IAM actions."""
+    resources: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    """ARNs."""
+    conditions: dict[str, dict[str, str | list[str]]] = Field(default_factory=dict)
+    """IAM conditions by operator."""
+
+
+class ServiceAccountSettings(Part):
+    """An application's service account."""
+
+    namespace: Namespace
+    """Its namespace."""
+    name: AccountName
+    """Its name."""
+    ownership: Literal["CREATE", "ADOPT", "HELM", "NONE"] = "CREATE"
+    """Whose object it is."""
+    managed_policies: list[PolicyArn] = Field(default_factory=list)
+    """ARNs of policies."""
+    statements: list[Statement] = Field(default_factory=list)
+    """Permissions of its role."""
+    restart: list[
+        Annotated[
+            str, matching(r"\*|(?:deployment|daemonset|statefulset)/[a-z0-9.-]+", "deployment/api")
+        ]
+    ] = Field(default_factory=list)
+    """Workloads to restart when the role changes."""
+    force: bool = False
+    """With ADOPT, whether to take annotations that another tool owns, such as eksctl's."""
+    create_namespace: bool = False
+    """Whether to make its namespace if it is missing; then the function that binds the accounts
+    needs to be cluster admin."""
+    token_expiration: Annotated[int, checked(token_expiration_faults)] | None = None
+    """Seconds that a token lives, 600 to 86400."""
+    role_name: RoleName | None = None
+    """Name of its role. Default: CloudFormation's."""
+    role_arn: RoleArn | None = None
+    """An existing role, instead of one made here."""
+    allow_default_service_account: bool = False
+    """Whether the account named `default` is meant."""
+    review_note: Annotated[str, Field(min_length=10)] | None = None
+    """Why its AWS managed policies and wildcards are right; without it they fail the review."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = []
+        if self.role_arn and (self.managed_policies or self.statements or self.role_name):
+            faults.append(
+                "role_arn must stand alone, got policies or role_name too; permissions belong to"
+                " where that role is defined"
+            )
+        if self.name == "default" and not self.allow_default_service_account:
+            faults.append(
+                f"name must not be 'default' in {self.namespace!r}: every pod that names no"
+                " account would get the role; set allow_default_service_account: true if meant"
+            )
+        if (self.restart or self.create_namespace) and self.ownership in ("HELM", "NONE"):
+            faults.append(
+                "restart and create_namespace must go with CREATE or ADOPT, got"
+                f" {self.ownership}; remove them"
+            )
+        faults.extend(force_faults(self.ownership, force=self.force))
+        refuse(faults)
+        return self
+
+    @property
+    def identity(self) -> ServiceAccountIdentity:
+        """Namespace and name as one."""
+        return ServiceAccountIdentity(self.namespace, self.name)
+
+
+def force_faults(ownership: str, *, force: bool) -> Iterator[str]:
+    """Say why *force* may not go with *ownership*."""
+    if force and ownership != "ADOPT":
+        yield f"force must go with ownership: ADOPT, got {ownership}; remove it"
+
+
+def _names_once(raw: object) -> object:
+    """Refuse one account twice, before the accounts themselves are read."""
+    if isinstance(raw, list):
+        named = [
+            f"{item.get('namespace')}/{item.get('name')}" for item in raw if isinstance(item, dict)
+        ]
+        refuse(
+            f"must name each account once, got {name!r} twice; remove one"
+            for name in sorted({name for name in named if named.count(name) > 1})
+        )
+    return raw
+
+
+ServiceAccountList = Annotated[list[ServiceAccountSettings], BeforeValidator(_names_once)]

@@ -27,6 +27,7 @@ from irsa_stack.iam.statements import (
     TAG_SESSION,
     WEB_IDENTITY,
     Statement,
+    respelt,
     statement_of,
     statements_of,
 )
@@ -143,7 +144,7 @@ class _Document:
     """One trust policy, all of whose parts are literal or a deploy-time value."""
 
     def __init__(self, document: Mapping[str, Any], place: Place) -> None:
-        self._document = document
+        self._document: Mapping[str, Any] = document
         self._place = place
         self._statements: list[Statement] = []
 
@@ -164,6 +165,8 @@ class _Document:
                 yield from (one.within(where) for one in self._of(statement))
 
     def _read(self) -> Iterator[Finding]:
+        self._document, misspelt = respelt(self._document)
+        yield from (finding("IRSA100", fault) for fault in misspelt)
         version = self._document.get("Version")
         has_variables = version == "2012-10-17" or is_deploy_time(version)
         if not has_variables and "${" in TOKEN.sub("", json.dumps(self._document, default=str)):
@@ -200,8 +203,8 @@ class _Document:
         if statement.negated_principals:
             yield finding(
                 "IRSA115",
-                "statement must have Principal, got NotPrincipal; name those who may, because it"
-                " allows all the others",
+                "statement must have Principal, got NotPrincipal; name those who may, in a"
+                " statement that tests their claims, because it allows all the others",
             )
             return
         providers = _providers(statement)
@@ -218,7 +221,8 @@ class _Document:
             yield finding(
                 "IRSA111",
                 f"Principal.Federated must name one provider, got {len(providers)}; give each"
-                " provider a statement of its own, because no key holds the claims of both",
+                " provider a statement of its own, with keys of its own issuer, because no key"
+                " holds the claims of both",
             )
         for provider in providers:
             yield from self._provider_findings(statement, provider, alone=len(providers) == 1)
@@ -265,7 +269,8 @@ class _Document:
         yield finding(
             "IRSA112",
             f"Principal.Federated must be the ARN of a provider, got {wild or '*'!r}; name the"
-            " cluster's provider, because everybody's tokens would do",
+            " provider of the cluster, and test its subject and audience, because tokens of"
+            " everybody would do",
         )
 
     def _others_findings(self, statement: Statement) -> Iterator[Finding]:
@@ -359,7 +364,7 @@ class _Document:
             elif not test.absent and _NEVER.match(test.name):
                 yield finding(
                     "IRSA121",
-                    f"condition key must be one that a web identity's request has, got"
+                    f"condition key must be one that requests of a web identity have, got"
                     f" {test.key!r}; remove it, because it closes the role to everybody",
                 )
             elif not test.absent and test.name == "sts:roleauthorizedbyidp" and kind.is_kubernetes:
@@ -392,7 +397,8 @@ class _Document:
             yield finding(
                 "IRSA117",
                 f"Principal.Federated must end in the cluster's id, got {_shown(provider)}; write"
-                f" {_shown(provider)}/id/ID, because no cluster has an issuer without it",
+                f" {_shown(provider + '/id/ID')}, and the same in the condition keys, because no"
+                " cluster has an issuer without it",
             )
             return
         if found and issuer and kind_of_issuer(issuer) is not None:
@@ -537,13 +543,13 @@ def _key_findings(test: Test, issuer: str, kind: IssuerKind) -> Iterator[Finding
     elif not _is_of(prefix.lower(), issuer) or test.key != test.key.strip():
         yield finding(
             "IRSA110",
-            f"condition key must start with the provider's issuer {_shown(issuer)}, got"
+            f"condition key must start with the issuer of the provider, {_shown(issuer)}, got"
             f" {test.key!r}; write {meant}, because another key never matches",
         )
     elif kind.is_kubernetes and not test.absent and claim.lower() in ("amr", "email", "app_id"):
         yield finding(
             "IRSA110",
-            f"condition key must be a claim that Kubernetes' tokens have, got {test.key!r}; write"
+            f"condition key must be a claim that tokens of Kubernetes have, got {test.key!r}; write"
             f" {_shown(f'{issuer}:sub')}",
         )
 

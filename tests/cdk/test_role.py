@@ -26,8 +26,8 @@ from aws_cdk import (
 from constructs import DependencyGroup
 
 from irsa_stack import EksOidcProvider, InvalidInput, IrsaRole, Trust
+from tests.support.iam_evaluator import may_assume
 from tests.support.templates import app_with_flags, synthesise, template_of, templates_of
-from tests.support.trust_evaluator import may_assume
 from tests.support.trust_resolver import COMMERCIAL, Deployment
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"

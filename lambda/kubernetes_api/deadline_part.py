@@ -11,7 +11,7 @@ class DeadlinePart(Deadline):
     """Ends with its own time or with the whole, whichever comes first."""
 
     def __init__(self, whole: Deadline, seconds: float) -> None:
-        super().__init__(seconds)
+        super().__init__(min(seconds, whole.remaining()))
         self._whole = whole
         self._part_end = time.monotonic() + self.seconds
 

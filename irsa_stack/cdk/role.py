@@ -196,7 +196,7 @@ class IrsaRole(Resource):
         self._grants = grants
         self._arn: str | None = None
         self._grantee: iam.IRole | None = None
-        _Checks.of(scope).trust(self, self._trust_faults)
+        self._resource.when_changed = self._check_trust
 
     @property
     def trust_policy(self) -> dict[str, Any]:
@@ -354,6 +354,10 @@ class IrsaRole(Resource):
         checks.grants(self, self._granted_documents, self._inline_faults)
         return checks.account
 
+    def _check_trust(self) -> None:
+        """See to it that the trust policy is checked, now that something may have changed it."""
+        _Checks.of(self._scope).trust(self, self._trust_faults)
+
     def _trust_faults(self) -> list[str]:
         """Say what changed the trust policy behind our back: an aspect, or an override."""
         found: object = self._resource.assume_role_policy_document
@@ -450,18 +454,22 @@ class _Trusted:
 
 
 class _RoleResource(iam.CfnRole):
-    """A role that remembers which overrides reach its trust policy."""
+    """A role that says when its trust policy may have changed; to ask each would cost too much."""
 
-    @property
-    def overridden(self) -> list[str]:
-        """What the overrides are."""
-        found: list[str] = self.__dict__.setdefault("_overridden", [])
-        return found
+    when_changed: Callable[[], None] | None = None
+    overridden: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "assume_role_policy_document" and self.when_changed is not None:
+            self.when_changed()
 
     def add_override(self, path: str, value: object) -> None:
         """Override as the CDK does; every other kind of override comes through here."""
         if _TRUST_PATH.match(path):
-            self.overridden.append(f"an override of {path}")
+            self.overridden += (f"an override of {path}",)
+            if self.when_changed is not None:
+                self.when_changed()
         super().add_override(path, value)
 
 

@@ -65,6 +65,18 @@ def cognito(claims):
     return role(document(statement(Principal={"Federated": issuer}, Condition=condition)))
 
 
+STACK_SET = f"""
+Resources:
+  R:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: 2012-10-17
+        Statement:
+          - Effect: Allow
+            Principal: {{Federated: !Sub "{PROVIDER}"}}
+            Action: sts:AssumeRoleWithWebIdentity
+"""
 GITHUB = "token.actions.githubusercontent.com"
 
 CASES = [
@@ -702,5 +714,27 @@ CASES = [
     (
         "ok provider by parameter, keys literal",
         role(document(statement(Principal={"Federated": {"Ref": "X"}})), **UNTOLD),
+    ),
+    (
+        "open stack set in YAML",
+        {
+            "Resources": {
+                "S": {
+                    "Type": "AWS::CloudFormation::StackSet",
+                    "Properties": {"TemplateBody": STACK_SET},
+                }
+            }
+        },
+    ),
+    (
+        "blind stack set in no language",
+        {
+            "Resources": {
+                "S": {
+                    "Type": "AWS::CloudFormation::StackSet",
+                    "Properties": {"TemplateBody": "Resources: ["},
+                }
+            }
+        },
     ),
 ]

@@ -7,6 +7,7 @@ import dataclasses
 import http
 import http.client
 import json
+import math
 import random
 import re
 import time
@@ -217,6 +218,8 @@ class Api:
                 self._sign_in_again()
                 continue
             if time.monotonic() + trouble.pause >= ends_at:
+                if reply.status in _NOT_LET_IN:
+                    self._first_refused_at = -math.inf
                 if reply.kubernetes_status:
                     return reply.answer(trouble)
                 raise self._gave_up(trouble.request, reply.said)
@@ -234,7 +237,8 @@ class Api:
             # Mostly an admission webhook's last word: reads came first, and were let in.
             glance = min(self._patience.glance, self._patience.trouble)
             return trouble.since + glance if self._is_shaken else None
-        self._first_refused_at = self._first_refused_at or time.monotonic()
+        if self._first_refused_at is None:
+            self._first_refused_at = time.monotonic()
         return self._first_refused_at + self._patience.settling
 
     def _asked_once(

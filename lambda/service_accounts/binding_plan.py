@@ -94,8 +94,7 @@ def decide(
     disputed = _disputed(wanted, found, owner)
     reason = _refusal(wanted, found, owner, disputed)
     if reason:
-        # A change that is rolled back was refused, too, and so changed nothing.
-        is_tolerated = wanted == previous or (previous and not difference(found, wanted.keys))
+        is_tolerated = wanted == previous or _is_rolled_back(wanted, previous, found, owner)
         return Step(Verb.LEAVE if is_tolerated else Verb.REFUSE, reason=reason)
     if owner.made(found):
         return _patch_of_ours(wanted, previous, found, owner)
@@ -233,6 +232,12 @@ def _release(previous: Binding, found: Object, owner: Owner) -> Step:
             back["labels"][MANAGED_BY] = None
     change = difference(found, back)
     return Step(Verb.PATCH, guarded(found, change)) if change else _NOTHING
+
+
+def _is_rolled_back(wanted: Binding, previous: Binding | None, found: Object, owner: Owner) -> bool:
+    """Whether the change before was refused as well, for marks of ours that somebody took off."""
+    is_bound_elsewhere = owner.holder_of(found) in _OTHERS
+    return bool(previous) and not is_bound_elsewhere and not difference(found, wanted.keys)
 
 
 def _disputed(wanted: Binding, found: Object, owner: Owner) -> list[tuple[str, str]]:

@@ -233,3 +233,59 @@ def test_leaves_no_process_and_no_file(server: ApiServer) -> None:
     assert not directory.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
+
+
+def test_a_kubectl_that_dies_is_started_again(server: ApiServer) -> None:
+    """F6, A36."""
+    server.put(PATH, {})
+
+    with _api(server) as api:
+        api.get(PATH)
+        api._proxy._process.kill()
+        api._proxy._process.wait()
+
+        assert api.get(PATH)
+
+
+def test_a_kubectl_that_dies_each_time_is_told_and_the_next_request_starts_it_again(
+    server: ApiServer,
+) -> None:
+    """F6: undoing is such a next request."""
+    server.put(PATH, {})
+
+    with _api(server) as api:
+        victim = api
+        left = [2]
+
+        def kill(_method: str, _path: str) -> Reply | None:
+            if left[0]:
+                left[0] -= 1
+                victim._proxy._process.kill()
+                victim._proxy._process.wait()
+                return Reply(200, "{}")
+            return None
+
+        server.trouble = kill
+        with pytest.raises(Failure, match="kubectl must keep running, got it ended twice with"):
+            api.get(PATH)
+
+        assert api.get(PATH)
+
+
+@pytest.mark.parametrize("part", ["Endpoint", "CertificateAuthorityData"])
+def test_no_token_goes_to_an_endpoint_that_eks_does_not_name(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    asked: list[str] = []
+
+    def refuse(cluster: Cluster) -> str:
+        raise Failure(f"Cluster.{part} must be the one that EKS names for {cluster.name}")
+
+    monkeypatch.setattr(connection, "confirm_endpoint", refuse)
+    monkeypatch.setattr(connection, "eks_token", asked.append)
+
+    with pytest.raises(Failure, match="that EKS names"):
+        _api(server)
+
+    assert asked == []
+    assert server.requests == []

@@ -33,6 +33,4 @@ def delete_role_policy(_physical_id: str, properties: Record) -> None:
     """Take the policy out of its role if both are still there."""
     role, policy = properties["RoleName"], properties["PolicyName"]
     if policy in (iam._roles.get(role) or {}).get("InlinePolicies", {}):
-        query_action(
-            "Iam", iam._IAM_HANDLERS["DeleteRolePolicy"], RoleName=role, PolicyName=policy
-        )
+        query_action("Iam", iam._IAM_HANDLERS["DeleteRolePolicy"], RoleName=role, PolicyName=policy)

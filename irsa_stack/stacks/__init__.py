@@ -57,4 +57,4 @@ def define_stacks(
             first = stack
         else:
             # What leaves the first stack for another must be removed before it is made anew.
-            stack.add_dependency(first)
+            stack.add_stack_dependency(first)

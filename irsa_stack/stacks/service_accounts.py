@@ -144,6 +144,8 @@ class ServiceAccountsStack(Stack):
             cluster=connection,
             oidc_provider=oidc_provider,
             namespaces=settings.namespaces,
+            kubernetes_group=_kubernetes_group(existing, part),
+            refresh=settings.service_account_refresh,
             path=settings.role_path,
             settings=functions,
         )
@@ -375,6 +377,12 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
         ],
         kubernetes_version=existing.version,
     )
+
+
+def _kubernetes_group(existing: ExistingCluster | None, part: int) -> str | None:
+    """Return the group of the functions of a part, each of which enters other namespaces."""
+    group = existing.kubernetes_group if existing else None
+    return f"{group}-{part}" if group and part else group
 
 
 def _existing_provider(

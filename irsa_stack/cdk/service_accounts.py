@@ -68,8 +68,7 @@ class Ownership(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
-        refuse([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
-        raise AssertionError  # pragma: no cover (refuse raised)
+        raise InvalidInput([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
 
 
 @jsii.implements(iam.IGrantable)

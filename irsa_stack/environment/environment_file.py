@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from irsa_stack.environment.environment import Environment
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput
 
 
 def load_environment(path: Path) -> Environment:
@@ -27,16 +27,19 @@ def load_environment(path: Path) -> Environment:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         there = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        refuse(
+        raise InvalidInput(
             [
                 f"environment must be one of {', '.join(there) or 'none'}, got {path.stem!r};"
                 f" write {path}, or choose with -c environment=NAME"
             ]
-        )
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        refuse([f"{path} must be YAML, got {' '.join(str(error).split())}; correct it"])
+        told = " ".join(str(error).split())
+        raise InvalidInput([f"{path} must be YAML, got {told}; correct it"]) from None
     if not isinstance(raw, dict):
-        refuse([f"{path} must hold keys and values, got {type(raw).__name__}; see dev.yaml"])
+        raise InvalidInput(
+            [f"{path} must hold keys and values, got {type(raw).__name__}; see dev.yaml"]
+        )
     return environment(raw)
 
 

@@ -148,6 +148,7 @@ class EksClusterStack(Stack):
             "ServiceAccounts",
             cluster=self.connection,
             oidc_provider=self.oidc_provider,
+            refresh=settings.service_account_refresh,
             settings=functions,
         )
         # Before the nodes: they have no CNI policy, and would never become ready without this.

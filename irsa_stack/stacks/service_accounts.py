@@ -22,7 +22,7 @@ from irsa_stack.environment.cluster import ExistingCluster
 from irsa_stack.environment.controllers import ControllerSettings
 from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
@@ -107,10 +107,12 @@ class ServiceAccountsStack(Stack):
     ) -> None:
         settings = checked(settings)
         if not 0 <= part < parts:
-            refuse([f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"])
+            raise InvalidInput(
+                [f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"]
+            )
         existing = settings.cluster.existing
         if cluster is not None and existing is not None:
-            refuse(
+            raise InvalidInput(
                 [
                     f"cluster must be left out with cluster.existing of {existing.name!r}, got"
                     f" {cluster.node.path!r}; pass the settings that the cluster was made with"
@@ -144,6 +146,8 @@ class ServiceAccountsStack(Stack):
             cluster=connection,
             oidc_provider=oidc_provider,
             namespaces=settings.namespaces,
+            kubernetes_group=_kubernetes_group(existing, part),
+            refresh=settings.service_account_refresh,
             path=settings.role_path,
             settings=functions,
         )
@@ -269,7 +273,7 @@ def refuse_crowded_stacks(settings: Environment) -> None:
     if _fullest(settings, given) <= 1:
         return
     enough = next((n for n in range(given + 1, STACKS + 1) if _fullest(settings, n) <= 1), None)
-    refuse(
+    raise InvalidInput(
         [
             f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} service accounts,"
             f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of template"
@@ -375,6 +379,12 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
         ],
         kubernetes_version=existing.version,
     )
+
+
+def _kubernetes_group(existing: ExistingCluster | None, part: int) -> str | None:
+    """Return the group of the functions of a part, each of which enters other namespaces."""
+    group = existing.kubernetes_group if existing else None
+    return f"{group}-{part}" if group and part else group
 
 
 def _existing_provider(

@@ -17,13 +17,13 @@ from irsa_stack.cdk.cluster_access import (
     describe_cluster,
     rollout_faults,
 )
-from irsa_stack.cdk.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.handler_function import HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.role import IrsaRole
 from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, role_tags, withdrawn_if_refused
 from irsa_stack.cdk.taggable_resource import TaggableResource
+from irsa_stack.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.faults import refuse
 from irsa_stack.iam.quotas import INLINE_POLICIES_CHARACTERS, document_characters
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity

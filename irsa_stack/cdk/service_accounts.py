@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 import jsii
 from aws_cdk import Aws, CustomResource, Duration, Stack
@@ -22,6 +22,7 @@ from irsa_stack.cdk.cluster_access import (
     rollout_faults,
 )
 from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.controller import AccountOptions, Controller
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.handler_function import FunctionSettings, HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
@@ -35,6 +36,7 @@ from irsa_stack.cdk.service_account_entry import (
 )
 from irsa_stack.cdk.taggable_resource import TaggableResource
 from irsa_stack.cloudformation.deploy_time import TOKEN
+from irsa_stack.controllers.spec import ControllerSpec
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.quotas import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
@@ -234,7 +236,7 @@ class IrsaServiceAccounts(Construct):
         self.claims = AccountClaims.of(self, self.cluster)
         """Who binds which account of the cluster."""
         self._claimant = f"{type(self).__name__} {self.node.path!r}"
-        self._ids: set[str] = {"Access", "Binder", "Bindings"}
+        self._ids: set[str] = {"Access", "Binder", "Bindings", "Controllers"}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
         self.refresh = {} if refresh is None else {"Refresh": refresh}
@@ -244,6 +246,7 @@ class IrsaServiceAccounts(Construct):
         self._access: list[TaggableResource] = []
         self._entries: dict[str, BoundEntry] = {}
         self._bindings = Construct(self, "Bindings")
+        self._controllers = Construct(self, "Controllers")
         self._grants = DependencyGroup()
 
     @property
@@ -499,6 +502,49 @@ class IrsaServiceAccounts(Construct):
         self.claims.take(identity, self._claimant)
         self._accounts[str(identity)] = account
         return account
+
+    def add_controller(
+        self,
+        spec: ControllerSpec,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        name: str | None = None,
+        cluster_name: str | None = None,
+        **options: Unpack[AccountOptions],
+    ) -> Controller:
+        """Define the service account of a controller, and the role that holds the least it needs.
+
+        Args:
+            spec: the controller and its scopes, of `irsa_stack.controllers`.
+            id: id of the role's construct below this one, used once; needed for a second controller
+                of a kind. Default: the class of *spec*.
+            namespace: namespace that its chart is installed in. Default: that of *spec*.
+            name: name of its service account. Default: that of *spec*.
+            cluster_name: name of the cluster, where that of *cluster* is known at deploy only and
+                policies are to be read at synth. Default: that of *cluster*.
+            options: as for `add`. Default of *ownership*: `CREATE`, or `ADOPT` where the chart
+                always makes the service account.
+
+        Returns:
+            The controller: grantable, with its role and `chart_values` for its chart.
+
+        Raises:
+            InvalidInput: a scope or an option breaks a rule; all faults are listed.
+        """
+        id = id or type(spec).__name__  # noqa: A001 (as the argument)
+        refuse(self._taken_faults(id, None))
+        with withdrawn_if_refused(self._controllers, id):
+            return Controller(
+                self._controllers,
+                id,
+                service_accounts=self,
+                spec=spec,
+                namespace=namespace,
+                name=name,
+                cluster_name=cluster_name,
+                **options,
+            )
 
     def _taken_faults(self, id: str, identity: ServiceAccountIdentity | None) -> Iterator[str]:
         if identity is not None:

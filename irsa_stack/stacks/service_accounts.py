@@ -12,14 +12,13 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from irsa_stack import controllers
 from irsa_stack.cdk.aws_node import AwsNodeRebinding
 from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.controller import Controller
 from irsa_stack.cdk.handler_function import FunctionSettings
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
 from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.environment.cluster import ExistingCluster
-from irsa_stack.environment.controllers import ControllerSettings
 from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
 from irsa_stack.faults import InvalidInput
@@ -156,9 +155,9 @@ class ServiceAccountsStack(Stack):
             for controller in self._add_controllers(settings, vpc_id):
                 CfnOutput(
                     self,
-                    f"ChartValues{type(controller).__name__}",
+                    f"ChartValues{type(controller.spec).__name__}",
                     value=self.to_json_string(controller.chart_values),
-                    description=f"Values of chart {controller.upstream.chart}",
+                    description=f"Values of chart {controller.spec.upstream.chart}",
                 )
             if existing is not None and settings.vpc_cni_mode == "rebind":
                 AwsNodeRebinding(
@@ -203,45 +202,20 @@ class ServiceAccountsStack(Stack):
             allow_default_service_account=account.allow_default_service_account,
         )
 
-    def _add_controllers(
-        self, settings: Environment, vpc_id: str | None
-    ) -> list[controllers.Controller]:
-        wanted = settings.controllers
-        defined: list[controllers.Controller] = []
-        if wanted.external_dns is not None:
-            defined.append(
-                controllers.ExternalDns(
-                    self,
-                    "ExternalDns",
-                    service_accounts=self.service_accounts,
-                    hosted_zones=wanted.external_dns.hosted_zones,
-                    **_account_options(wanted.external_dns),
-                )
+    def _add_controllers(self, settings: Environment, vpc_id: str | None) -> list[Controller]:
+        defined = [
+            self.service_accounts.add_controller(
+                chosen.spec.in_vpc(vpc_id),
+                namespace=chosen.namespace,
+                cluster_name=settings.cluster_name,
+                ownership=Ownership(chosen.ownership),
+                force=chosen.force,
             )
-        if wanted.cluster_autoscaler is not None:
-            defined.append(
-                controllers.ClusterAutoscaler(
-                    self,
-                    "ClusterAutoscaler",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    **_account_options(wanted.cluster_autoscaler),
-                )
-            )
-        if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
-            defined.append(
-                controllers.AwsLoadBalancerController(
-                    self,
-                    "AwsLoadBalancerController",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    vpc_id=vpc_id,
-                    **_account_options(wanted.aws_load_balancer_controller),
-                )
-            )
+            for _, chosen in settings.controllers.chosen()
+        ]
         # The nodes' metadata is closed to pods: what a controller would ask it must be told.
         refuse_untold_controllers(
-            {controller.upstream.chart: controller.chart_values for controller in defined}
+            {controller.spec.upstream.chart: controller.chart_values for controller in defined}
         )
         return defined
 
@@ -340,14 +314,6 @@ def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
                 for statement in account.statements
             ],
         }
-    }
-
-
-def _account_options(controller: ControllerSettings) -> dict[str, Any]:
-    return {
-        "namespace": controller.namespace,
-        "ownership": Ownership(controller.ownership),
-        "force": controller.force,
     }
 
 

@@ -478,9 +478,7 @@ def test_boundary_and_path_reach_every_role(stack, given, aws_node):
     )
     accounts.add("Api", namespace="apps", name="api")
     aws_node(stack, "AwsNode", service_accounts=accounts)
-    AwsLoadBalancerController(
-        stack, "LoadBalancers", service_accounts=accounts, vpc_id="vpc-0123456789abcdef0"
-    )
+    accounts.add_controller(AwsLoadBalancerController(vpc_id="vpc-0123456789abcdef0"))
     template = template_of(stack)
     roles = of_type(template, "AWS::IAM::Role")
     assert len(roles) == (4 if aws_node is AwsNodeAddon else 5)

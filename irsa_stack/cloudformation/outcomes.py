@@ -239,7 +239,7 @@ class _Resolver:
         kind = str(resource.get("Type", ""))
         if kind in _PROVIDERS:
             return self._provider(resource)
-        return plain(reference) if kind.startswith("AWS::") else unknown(reference)
+        return _given_out(kind, reference)
 
     def _provider(self, resource: Mapping[str, Any]) -> str:
         """Return the ARN of an OIDC provider, which ends in its issuer."""
@@ -260,7 +260,7 @@ class _Resolver:
             return self._cfn_json(resource)
         if kind in _PROVIDERS and attribute == "Arn":
             return self._provider(resource)
-        return plain(reference) if kind.startswith("AWS::") else unknown(reference)
+        return _given_out(kind, reference)
 
     def _cfn_json(self, resource: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
         """Read what the CDK's constructs hide behind a custom resource: keys that hold tokens."""
@@ -383,6 +383,14 @@ def unknown(value: object) -> str:
 def plain(value: object) -> str:
     """Write what is not known, but holds no wildcards."""
     return f"${{Token[plain.{_as_name(value)}]}}"
+
+
+def _given_out(kind: str, reference: Mapping[str, Any]) -> str:
+    """Return what a resource gives out: AWS' own names and ARNs, or whatever its author wants."""
+    is_anything = not kind.startswith("AWS::") or kind.startswith(
+        ("AWS::CloudFormation::", "AWS::SSM::")
+    )
+    return unknown(reference) if is_anything else plain(reference)
 
 
 def is_plain(token: str) -> bool:

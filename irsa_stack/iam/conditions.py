@@ -110,8 +110,8 @@ def listed(value: Any) -> list[Any]:  # noqa: ANN401 (IAM takes one or many)
 
 
 def is_whole_token(value: object) -> bool:
-    """Whether *value* is one deploy-time value and nothing else."""
-    return isinstance(value, str) and TOKEN.fullmatch(value) is not None
+    """Whether *value* is one deploy-time value, or a placeholder, and nothing else."""
+    return isinstance(value, str) and (TOKEN.fullmatch(value) is not None or is_placeholder(value))
 
 
 def conditions_of(condition: object, *, variables: bool) -> Iterator[Test]:
@@ -185,8 +185,7 @@ def _test(operator: str, key: str, values: list[Any], *, variables: bool) -> Tes
     else:
         raise MalformedError(_unknown_operator(operator))
     patterns = tuple(
-        _glob(text.lower() if ignores_case else text, like=like, variables=variables)
-        for text in texts
+        _glob(text, like=like, lower=ignores_case, variables=variables) for text in texts
     )
     # ForAllValues is true of no value, ForAnyValue is not; a missing key passes what is negated.
     absent = {"forallvalues": True, "foranyvalue": False}.get(quantifier, negated) or if_exists
@@ -222,24 +221,25 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _glob(text: str, *, like: bool, variables: bool) -> str:
+def _glob(text: str, *, like: bool, lower: bool, variables: bool) -> str:
     if not ("*" in text or "?" in text or "$" in text or "{" in text or "<" in text):
-        return text
+        return text.lower() if lower else text
 
     def replaced(found: re.Match[str]) -> str:
         whole = found[0]
         if TOKEN.fullmatch(whole):
             return globs.PLAIN if is_plain(whole) else globs.UNKNOWN
-        if variables and _VARIABLE.fullmatch(whole):
-            return _variable(found[1])
+        variable = _VARIABLE.fullmatch(whole) if variables else None
+        if variable is not None:
+            return _variable(variable[1])
         return globs.UNKNOWN if _PLACEHOLDER.fullmatch(whole) else whole
 
     pieces = []
     end = 0
     for found in _TOKEN_OR_VARIABLE.finditer(text):
-        pieces += [_wild(text[end : found.start()], like=like), replaced(found)]
+        pieces += [_literal(text[end : found.start()], like=like, lower=lower), replaced(found)]
         end = found.end()
-    pieces.append(_wild(text[end:], like=like))
+    pieces.append(_literal(text[end:], like=like, lower=lower))
     return "".join(pieces)
 
 
@@ -255,7 +255,8 @@ def _variable(content: str) -> str:
     return globs.MANY if ":" in content.partition(",")[0] else globs.UNKNOWN
 
 
-def _wild(text: str, *, like: bool) -> str:
+def _literal(text: str, *, like: bool, lower: bool) -> str:
+    text = text.lower() if lower else text
     return text.replace("*", globs.MANY).replace("?", globs.ONE) if like else text
 
 

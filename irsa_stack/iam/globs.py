@@ -88,7 +88,7 @@ def _overlap(one: str, other: str) -> bool:
 
 def covers(wide: str, narrow: str) -> bool:
     """Whether *wide* surely matches all that *narrow* matches; False if that is not plain."""
-    if wide == narrow or not wide.strip(MANY):
+    if wide == narrow or (wide and not wide.strip(MANY)):
         return True
     if is_exact(narrow):
         return matches(wide, narrow)

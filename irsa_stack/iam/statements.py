@@ -141,7 +141,7 @@ def statement_of(raw: object, position: int, *, variables: bool) -> Statement:
             )
     effect = raw.get("Effect")
     if effect not in ("Allow", "Deny"):
-        if is_deploy_time(effect):
+        if is_deploy_time(effect) or is_whole_token(effect):
             raise NotToldError("Effect")
         raise MalformedError(f"Effect must be 'Allow' or 'Deny', got {effect!r}; write 'Allow'")
     negated_principals = "NotPrincipal" in raw

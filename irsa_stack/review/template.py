@@ -104,7 +104,7 @@ def _resource_findings(
 
 def _role_findings(
     whole: Template,
-    properties: Any,
+    properties: object,
     place: Place,
 ) -> Iterator[tuple[str, Finding]]:
     if not isinstance(properties, Mapping) or "Fn::Transform" in properties:

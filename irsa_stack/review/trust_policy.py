@@ -51,8 +51,8 @@ _NAMED_PROVIDERS = (
 )
 
 _NEVER = re.compile(
-    r"aws:(source(arn|account|orgid|orgpaths|owner)|multifactorauth\w+|username|userid"
-    r"|principal\w*(/.*)?|calledvia\w*|viaawsservice|tokenissuetime)$|sts:externalid$|saml:.*"
+    r"aws:(source(arn|account|orgid|orgpaths|owner)|multifactorauth\w+|username|calledvia\w*"
+    r"|principal(?!isawsservice|type)\w*(/.*)?|tokenissuetime)$|sts:externalid$|saml:.*"
 )
 """Keys that no request of a web identity has, in lower case.
 
@@ -337,7 +337,7 @@ class _Document:
                 claim = _claim(test, issuer, as_meant=alone and is_own)
                 if claim is not None:
                     by_claim.setdefault(claim, []).append(test)
-                elif not is_own and not test.absent:
+                elif not test.absent and not (is_own and alone):
                     closed = closed or _is_claim(test) or bool(_NEVER.match(test.name))
             if not closed:
                 yield from claim_findings(
@@ -370,6 +370,13 @@ class _Document:
             return
         shown = without_placeholders(provider)
         _, found, issuer = shown.partition(":oidc-provider/")
+        if not found and "://" in shown:
+            yield finding(
+                "IRSA117",
+                f"Principal.Federated must be an ARN, got the URL {_shown(provider)}; write"
+                " arn:aws:iam::ACCOUNT:oidc-provider/ISSUER, as IAM lists it",
+            )
+            return
         if found and "://" in issuer:
             yield finding(
                 "IRSA117",

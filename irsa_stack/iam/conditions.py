@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
 from irsa_stack.cloudformation.outcomes import is_plain
-from irsa_stack.deploy_time import TOKEN, is_deploy_time
 from irsa_stack.iam import globs
 
 _PLACEHOLDER = re.compile(

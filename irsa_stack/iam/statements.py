@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.iam import globs
 from irsa_stack.iam.conditions import (
     MalformedError,

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from irsa_stack.arn import arn_faults
+from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.conditions import without_placeholders
+from irsa_stack.kubernetes.service_account_manifest import ROLE_ARN_ANNOTATION, ROLE_PLACEHOLDER
 from irsa_stack.review.findings import Finding, finding
-from irsa_stack.service_account_manifest import ROLE_ARN_ANNOTATION, ROLE_PLACEHOLDER
 
 
 def role_annotation_findings(value: object, *, partition: str | None = None) -> Iterator[Finding]:

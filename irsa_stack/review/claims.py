@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from irsa_stack.iam import globs
 from irsa_stack.iam.conditions import Test
-from irsa_stack.identity import SUBJECT_PREFIX, name_faults, namespace_faults
+from irsa_stack.iam.trust import STS_AUDIENCE
+from irsa_stack.kubernetes.identity import SUBJECT_PREFIX, name_faults, namespace_faults
 from irsa_stack.review.findings import Finding, finding
 from irsa_stack.review.issuers import IssuerKind
 from irsa_stack.review.rules import MEDIUM
-from irsa_stack.trust import STS_AUDIENCE
 
 _WILD = globs.MANY + globs.ONE
 _LETTERS = re.compile(rf"[a-z0-9{_WILD}{globs.UNKNOWN}{globs.PLAIN}-]+")

@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from irsa_stack.arn import partition_of_region
+from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.cloudformation.outcomes import Outcomes, Template, without_scheme
-from irsa_stack.deploy_time import is_deploy_time
+from irsa_stack.iam.arn import partition_of_region
+from irsa_stack.kubernetes.service_account_manifest import ROLE_ARN_ANNOTATION
 from irsa_stack.review.annotations import role_annotation_findings
 from irsa_stack.review.findings import Finding, finding
 from irsa_stack.review.trust_policy import Place, not_told, trust_policy_findings
-from irsa_stack.service_account_manifest import ROLE_ARN_ANNOTATION
 
 _ANY_ACCOUNT = "111122223333"
 _ROLE = "AWS::IAM::Role"

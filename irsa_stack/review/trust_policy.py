@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from irsa_stack.arn import arn_faults
-from irsa_stack.budgets import TRUST_POLICY_CHARACTERS_AT_MOST, document_characters
-from irsa_stack.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
 from irsa_stack.iam import globs
+from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.conditions import (
     MalformedError,
     NotToldError,
@@ -22,6 +21,7 @@ from irsa_stack.iam.conditions import (
     is_whole_token,
     without_placeholders,
 )
+from irsa_stack.iam.quotas import TRUST_POLICY_CHARACTERS_AT_MOST, document_characters
 from irsa_stack.iam.statements import (
     ASSUME_ROLE,
     TAG_SESSION,

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from irsa_stack.iam.conditions import listed
+from irsa_stack.iam.globs import MANY
 from irsa_stack.iam.languages import Literal, readable
 from irsa_stack.iam.policy_sets import ACTION, PRINCIPAL, Box, Policy, managed_policy, policy_of
 from irsa_stack.kubernetes.identity import SUBJECT_PREFIX

@@ -114,14 +114,19 @@ def is_empty(literals: frozenset[Literal]) -> bool | None:
     """
     positive = [one for one in literals if one.positive and not one.is_everything]
     negative = [one for one in literals if not one.positive and one.patterns]
-    if any(MANY in one.patterns for one in negative):
-        return True
     positive = [_reduced(one, negative) for one in positive]
-    if any(not one.patterns for one in positive):
+    if any(MANY in one.patterns for one in negative) or any(not one.patterns for one in positive):
         return True
+    if len(positive) <= 1 and not negative:
+        return False  # every glob matches something
     exact = _empty_by_exact(positive, negative)
     if exact is not None:
         return exact
+    return _empty_by_search(positive, negative)
+
+
+def _empty_by_search(positive: list[Literal], negative: list[Literal]) -> bool | None:
+    """Decide by following the letters; what is not known may be any text, or only itself."""
     if not any(_has_unknown(one.patterns) for one in (*positive, *negative)):
         return _no_text(positive, negative)
     loose = _no_text(

@@ -15,6 +15,8 @@ except ImportError:  # pragma: no cover (PyYAML without libyaml)
 
 _JSON_PART = re.compile(r'"((?:[^"\\]|\\.)*)"|[{}\[\]:,]|\n')
 _LEVELS = 3
+_RESOURCE = 2
+_RESOURCES = re.compile(r'^[ \t]*"Resources"[ ]*:[ ]*\{(?=\n([ \t]+)")', re.MULTILINE)
 
 
 class _TagLoader(_Loader):
@@ -62,7 +64,26 @@ def line_of(text: str, *keys: str) -> int | None:
     """Return the line of the object's key at *keys*, from 1; None if it is not found."""
     if not text.lstrip().startswith("{"):
         return _yaml_line(text, keys)
+    if len(keys) == _RESOURCE and keys[0] == "Resources":
+        line = _resource_lines(text).get(keys[1])
+        if line is not None:
+            return line
     return _json_lines(text).get(keys)
+
+
+@lru_cache(maxsize=8)
+def _resource_lines(text: str) -> dict[str, int]:
+    """Return the lines of the resources of a template that is written with one key a line."""
+    start = _RESOURCES.search(text)
+    if start is None:
+        return {}
+    found: dict[str, int] = {}
+    line, at = text.count("\n", 0, start.end()) + 1, start.end()
+    for key in re.compile(rf'\n{start[1]}"([^"\\]+)"[ ]*:').finditer(text, start.end() - 1):
+        line += text.count("\n", at, key.end())
+        at = key.end()
+        found.setdefault(key[1], line)
+    return found
 
 
 @lru_cache(maxsize=8)

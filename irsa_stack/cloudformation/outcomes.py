@@ -75,7 +75,7 @@ class Template:
             known=known,
         )
         return cls(
-            resources=dict(whole.written_out(template.get("Resources") or {})),
+            resources=dict(whole.written_out(template.get("Resources", {}))),
             parameters=whole.parameters,
             mappings=whole.mappings,
             conditions=whole.conditions,
@@ -357,7 +357,7 @@ class _Resolver:
         mapping: Any = self._template.mappings.get(str(self.resolved(name)))
         for key in (first, second):
             if not isinstance(mapping, Mapping):
-                return None
+                break
             wanted = self.resolved(key)
             if is_deploy_time(wanted):
                 wanted = self._choice(f"key {wanted} of {sorted(mapping)}", sorted(mapping), None)

@@ -210,7 +210,7 @@ def _kind_of(operator: str) -> str:
 
 def _unknown_operator(operator: str) -> str:
     return (
-        f"condition operator must be one of IAM's, got {operator!r}; write StringEquals or"
+        f"condition operator must be one that IAM has, got {operator!r}; write StringEquals or"
         " StringLike"
     )
 

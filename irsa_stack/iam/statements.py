@@ -24,6 +24,7 @@ TAG_SESSION = "sts:tagsession"
 
 _ELEMENTS = ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition")
 _DOCUMENT_ELEMENTS = ("Version", "Id", "Statement")
+_EFFECTS = ("Allow", "Deny")
 _KINDS = ("AWS", "Federated", "Service", "CanonicalUser")
 
 
@@ -94,6 +95,49 @@ class Statement:
         return known and not principals.everybody and not principals.includes(kind, name)
 
 
+def respelt(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return *document* with its elements spelt as IAM spells them, and what was wrong with them.
+
+    IAM refuses other spellings; what the document would mean is judged all the same.
+    """
+    faults: list[str] = []
+    found = _with_names(document, _DOCUMENT_ELEMENTS, "trust policy", faults)
+    statements = found.get("Statement")
+    if isinstance(statements, list | Mapping):
+        spelt = [_respelt_statement(one, faults) for one in listed(statements)]
+        found["Statement"] = spelt if isinstance(statements, list) else spelt[0]
+    return found, faults
+
+
+def _respelt_statement(raw: object, faults: list[str]) -> object:
+    if not isinstance(raw, Mapping):
+        return raw
+    found = _with_names(raw, _ELEMENTS, "statement", faults)
+    effect = found.get("Effect")
+    if isinstance(effect, str) and effect not in _EFFECTS and effect.title() in _EFFECTS:
+        found["Effect"] = effect.title()
+        faults.append(f"Effect must be 'Allow' or 'Deny', got {effect!r}; write {effect.title()!r}")
+    for element in ("Principal", "NotPrincipal"):
+        if isinstance(found.get(element), Mapping):
+            found[element] = _with_names(found[element], _KINDS, element, faults)
+    return found
+
+
+def _with_names(
+    raw: Mapping[str, Any], names: tuple[str, ...], of: str, faults: list[str]
+) -> dict[str, Any]:
+    spelt = {name.lower(): name for name in names}
+    found = {}
+    for key, value in raw.items():
+        name = spelt.get(str(key).lower(), key)
+        if name != key:
+            faults.append(
+                f"{of} must have {name!r}, got {key!r}; write {name!r}, because letter case counts"
+            )
+        found[name] = value
+    return found
+
+
 def statements_of(document: Mapping[str, Any]) -> Iterator[Any]:
     """Return the statements of *document* as written, one or many.
 
@@ -105,7 +149,7 @@ def statements_of(document: Mapping[str, Any]) -> Iterator[Any]:
         if element not in _DOCUMENT_ELEMENTS:
             raise MalformedError(
                 f"trust policy must have the elements {', '.join(_DOCUMENT_ELEMENTS)}, got"
-                f" {element!r}; {_spelling(element, _DOCUMENT_ELEMENTS)}"
+                f" {element!r}; remove it"
             )
     found = document.get("Statement")
     if is_whole_token(found):
@@ -136,11 +180,10 @@ def statement_of(raw: object, position: int, *, variables: bool) -> Statement:
     for element in raw:
         if element not in _ELEMENTS:
             raise MalformedError(
-                f"statement must have the elements of a trust policy, got {element!r};"
-                f" {_spelling(element, _ELEMENTS)}"
+                f"statement must have the elements of a trust policy, got {element!r}; remove it"
             )
     effect = raw.get("Effect")
-    if effect not in ("Allow", "Deny"):
+    if effect not in _EFFECTS:
         if is_deploy_time(effect) or is_whole_token(effect):
             raise NotToldError("Effect")
         raise MalformedError(f"Effect must be 'Allow' or 'Deny', got {effect!r}; write 'Allow'")
@@ -185,17 +228,10 @@ def _principals(value: object) -> Principals:
     for kind, names in value.items():
         if kind not in _KINDS:
             raise MalformedError(
-                f"Principal must name {', '.join(_KINDS)}, got {kind!r}; {_spelling(kind, _KINDS)}"
+                f"Principal must name one of {', '.join(_KINDS)}, got {kind!r}; remove it"
             )
         named[kind] = tuple(listed(names))
         for name in named[kind]:
             if not isinstance(name, str):
                 raise MalformedError(f"Principal.{kind} must be text, got {name!r}; correct it")
     return Principals(everybody=False, named=named)
-
-
-def _spelling(found: object, wanted: tuple[str, ...]) -> str:
-    for name in wanted:
-        if str(found).lower() == name.lower():
-            return f"write {name!r}, because letter case counts"
-    return "remove it"

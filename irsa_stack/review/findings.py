@@ -47,9 +47,13 @@ class Finding:
         """Whether it is only said, because somebody may mean it."""
         return self.severity == INFO
 
-    def at(self, *, resource: str, where: str) -> "Finding":
-        """Return the finding with its place in a template."""
-        return replace(self, resource=resource, where=where)
+    def within(self, where: str, *, resource: str = "") -> "Finding":
+        """Return the finding with the place that its own is in."""
+        return replace(
+            self,
+            where="/".join(filter(None, [where, self.where])),
+            resource=resource or self.resource,
+        )
 
 
 def finding(rule: str, fault: str, *, severity: str | None = None) -> Finding:

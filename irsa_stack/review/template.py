@@ -7,6 +7,7 @@ from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.cloudformation.outcomes import Outcomes, Template, without_scheme
+from irsa_stack.cloudformation.template_text import template_from_text
 from irsa_stack.iam.arn import partition_of_region
 from irsa_stack.kubernetes.service_account_manifest import ROLE_ARN_ANNOTATION
 from irsa_stack.review.annotations import role_annotation_findings
@@ -49,8 +50,8 @@ def template_findings(
         if logical_id == "Fn::Transform":
             yield _macro("Resources", "Fn::Transform")
             continue
-        found = _resource_findings(whole, resource, place, region=region)
-        yield from (one.at(resource=logical_id, where=where) for where, one in dict.fromkeys(found))
+        found = _resource_findings(whole, resource, place)
+        yield from (one.within(where, resource=logical_id) for where, one in dict.fromkeys(found))
 
 
 _URL_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
@@ -69,11 +70,11 @@ def _macro(where: str, name: str) -> Finding:
         "IRSA901",
         f"template must be readable before the deploy, got the macro {name!r}, which may write"
         " roles that cannot be told; review what it makes, and acknowledge this with a reason",
-    ).at(resource=where, where="")
+    ).within("", resource=where)
 
 
 def _resource_findings(
-    whole: Template, resource: Mapping[str, Any], place: Place, *, region: str | None
+    whole: Template, resource: Mapping[str, Any], place: Place
 ) -> Iterator[tuple[str, Finding]]:
     kind = resource["Type"]
     properties = resource.get("Properties") or {}
@@ -93,7 +94,7 @@ def _resource_findings(
         return
     text = json.dumps(properties, default=str)
     if kind == _STACK_SET:
-        yield from _stack_set_findings(whole, properties, place, region=region)
+        yield from _stack_set_findings(whole, properties)
     elif "ssumerolepolicy" in text.lower():
         yield from _hidden_findings(whole, whole.outcomes(properties), place)
     if ROLE_ARN_ANNOTATION in text:
@@ -163,24 +164,17 @@ def _hidden_documents(value: Any, where: str) -> Iterator[tuple[str, Any]]:  # n
 
 
 def _stack_set_findings(
-    whole: Template, properties: Mapping[str, Any], place: Place, *, region: str | None
+    whole: Template, properties: Mapping[str, Any]
 ) -> Iterator[tuple[str, Finding]]:
     for value in whole.outcomes(properties.get("TemplateBody")).values:
-        body = value
-        if isinstance(value, str):
-            try:
-                body = json.loads(value)
-            except ValueError:
-                body = None
+        body = template_from_text(value) if isinstance(value, str) else value
         if not isinstance(body, Mapping):
             got = "TemplateURL" if value is None else value
             yield "TemplateBody", not_told("template of the stack set", str(got)[:60])
             continue
         # It is deployed to accounts of its own.
         for one in template_findings(body, region=None, account=None):
-            where = "/".join(filter(None, ["TemplateBody", one.resource, one.where]))
-            yield where, one
-    del place, region
+            yield f"TemplateBody/{one.resource}", one
 
 
 class _ClientIds:

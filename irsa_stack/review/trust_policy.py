@@ -27,6 +27,7 @@ from irsa_stack.iam.statements import (
     TAG_SESSION,
     WEB_IDENTITY,
     Statement,
+    respelt,
     statement_of,
     statements_of,
 )
@@ -49,6 +50,8 @@ _NAMED_PROVIDERS = (
     "graph.facebook.com",
     "www.amazon.com",
 )
+
+_EKS_WITHOUT_ID = re.compile(r"oidc[.-]eks\.[^/${]+")
 
 _NEVER = re.compile(
     r"aws:(source(arn|account|orgid|orgpaths|owner)|multifactorauth\w+|username|calledvia\w*"
@@ -141,7 +144,7 @@ class _Document:
     """One trust policy, all of whose parts are literal or a deploy-time value."""
 
     def __init__(self, document: Mapping[str, Any], place: Place) -> None:
-        self._document = document
+        self._document: Mapping[str, Any] = document
         self._place = place
         self._statements: list[Statement] = []
 
@@ -158,9 +161,12 @@ class _Document:
         yield from self._read()
         for statement in self._statements:
             if statement.allows:
-                yield from self._of(statement)
+                where = f"Statement/{statement.position}"
+                yield from (one.within(where) for one in self._of(statement))
 
     def _read(self) -> Iterator[Finding]:
+        self._document, misspelt = respelt(self._document)
+        yield from (finding("IRSA100", fault) for fault in misspelt)
         version = self._document.get("Version")
         has_variables = version == "2012-10-17" or is_deploy_time(version)
         if not has_variables and "${" in TOKEN.sub("", json.dumps(self._document, default=str)):
@@ -184,9 +190,10 @@ class _Document:
             except NotToldError as error:
                 # A Deny that cannot be read rescues nothing, and lets nobody in.
                 if not (isinstance(raw, Mapping) and raw.get("Effect") == "Deny"):
-                    yield not_told(f"{error.path or 'statement'}", _at(raw, error.path))
+                    told = not_told(f"{error.path or 'statement'}", _at(raw, error.path))
+                    yield told.within(f"Statement/{position}")
             except MalformedError as error:
-                yield finding("IRSA100", str(error))
+                yield finding("IRSA100", str(error)).within(f"Statement/{position}")
 
     @property
     def _has_web_identities(self) -> bool:
@@ -196,8 +203,8 @@ class _Document:
         if statement.negated_principals:
             yield finding(
                 "IRSA115",
-                "statement must have Principal, got NotPrincipal; name those who may, because it"
-                " allows all the others",
+                "statement must have Principal, got NotPrincipal; name those who may, in a"
+                " statement that tests their claims, because it allows all the others",
             )
             return
         providers = _providers(statement)
@@ -214,7 +221,8 @@ class _Document:
             yield finding(
                 "IRSA111",
                 f"Principal.Federated must name one provider, got {len(providers)}; give each"
-                " provider a statement of its own, because no key holds the claims of both",
+                " provider a statement of its own, with keys of its own issuer, because no key"
+                " holds the claims of both",
             )
         for provider in providers:
             yield from self._provider_findings(statement, provider, alone=len(providers) == 1)
@@ -261,7 +269,8 @@ class _Document:
         yield finding(
             "IRSA112",
             f"Principal.Federated must be the ARN of a provider, got {wild or '*'!r}; name the"
-            " cluster's provider, because everybody's tokens would do",
+            " provider of the cluster, and test its subject and audience, because tokens of"
+            " everybody would do",
         )
 
     def _others_findings(self, statement: Statement) -> Iterator[Finding]:
@@ -355,7 +364,7 @@ class _Document:
             elif not test.absent and _NEVER.match(test.name):
                 yield finding(
                     "IRSA121",
-                    f"condition key must be one that a web identity's request has, got"
+                    f"condition key must be one that requests of a web identity have, got"
                     f" {test.key!r}; remove it, because it closes the role to everybody",
                 )
             elif not test.absent and test.name == "sts:roleauthorizedbyidp" and kind.is_kubernetes:
@@ -384,11 +393,12 @@ class _Document:
                 f" write {_shown(shown.replace('https://', ''))}",
             )
             return
-        if found and re.fullmatch(r"oidc[.-]eks\.[^/${]+", issuer):
+        if found and _EKS_WITHOUT_ID.fullmatch(issuer):
             yield finding(
                 "IRSA117",
                 f"Principal.Federated must end in the cluster's id, got {_shown(provider)}; write"
-                f" {_shown(provider)}/id/ID, because no cluster has an issuer without it",
+                f" {_shown(provider + '/id/ID')}, and the same in the condition keys, because no"
+                " cluster has an issuer without it",
             )
             return
         if found and issuer and kind_of_issuer(issuer) is not None:
@@ -460,9 +470,8 @@ def _action_findings(statement: Statement) -> Iterator[Finding]:
 
 def _issuer_of(provider: str, named: Iterable[Test]) -> str:
     """Return the issuer of *provider*, from the keys if only they tell."""
-    _, found, issuer = provider.partition(":oidc-provider/")
-    issuer = re.sub(r"^https?://", "", issuer) if found else re.sub(r"^https?://", "", provider)
-    if not is_whole_token(issuer) and not is_placeholder(issuer):
+    issuer = re.sub(r"^(.*:oidc-provider[:/])?(https?://)?", "", provider)
+    if not is_whole_token(issuer) and not _EKS_WITHOUT_ID.fullmatch(issuer):
         return issuer
     keys = {test.key.rpartition(":")[0] for test in named}
     literal = {key for key in keys if "." in key and not is_deploy_time(key) and "$" not in key}
@@ -534,13 +543,13 @@ def _key_findings(test: Test, issuer: str, kind: IssuerKind) -> Iterator[Finding
     elif not _is_of(prefix.lower(), issuer) or test.key != test.key.strip():
         yield finding(
             "IRSA110",
-            f"condition key must start with the provider's issuer {_shown(issuer)}, got"
+            f"condition key must start with the issuer of the provider, {_shown(issuer)}, got"
             f" {test.key!r}; write {meant}, because another key never matches",
         )
     elif kind.is_kubernetes and not test.absent and claim.lower() in ("amr", "email", "app_id"):
         yield finding(
             "IRSA110",
-            f"condition key must be a claim that Kubernetes' tokens have, got {test.key!r}; write"
+            f"condition key must be a claim that tokens of Kubernetes have, got {test.key!r}; write"
             f" {_shown(f'{issuer}:sub')}",
         )
 

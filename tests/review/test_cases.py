@@ -32,7 +32,7 @@ def test_an_open_role_is_found_to_be_open(case):
 
 @pytest.mark.parametrize("case", cases("dead"))
 def test_a_role_that_nobody_can_assume_is_found(case):
-    assert {one.severity for one in found(case)} == {"medium"}
+    assert "medium" in {one.severity for one in found(case)}
 
 
 @pytest.mark.parametrize("case", cases("ok"))

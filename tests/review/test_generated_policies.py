@@ -17,7 +17,7 @@ from tests.support.generated_policies import (
     deployments,
     templates,
 )
-from tests.support.policy_evaluator import WEB_IDENTITY, Caller, assumes
+from tests.support.iam_evaluator import WEB_IDENTITY, Caller, assumes
 
 EXAMPLES = int(os.environ.get("IRSA_GENERATED_POLICIES", "300"))
 many = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))

@@ -329,8 +329,8 @@ def test_reads_the_ca_bundle_beside_the_environment_file(load, tmp_path):
     ("oidc", "thumbprints"),
     [
         ({}, Thumbprints.computed()),
-        ({"values": [THUMBPRINT]}, Thumbprints.computed(also=[THUMBPRINT])),
-        ({"thumbprints": "exact", "values": [THUMBPRINT]}, Thumbprints.exactly([THUMBPRINT])),
+        ({"values": [THUMBPRINT]}, Thumbprints.computed(additional=[THUMBPRINT])),
+        ({"thumbprints": "exact", "values": [THUMBPRINT]}, Thumbprints.exact([THUMBPRINT])),
         ({"thumbprints": "chosen-by-iam"}, Thumbprints.chosen_by_iam()),
     ],
 )

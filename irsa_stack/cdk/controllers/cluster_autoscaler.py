@@ -11,8 +11,9 @@ from irsa_stack.cdk.controllers.controller import (
     name_of_cluster,
     place_of,
 )
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.controllers import cluster_autoscaler as policies
+from irsa_stack.kubernetes.service_account_request import Ownership
 
 
 class ClusterAutoscaler(Controller):
@@ -29,26 +30,24 @@ class ClusterAutoscaler(Controller):
         namespace: namespace of the account. Default: `kube-system`.
         service_account: name of the account. Default: `cluster-autoscaler`.
         ownership: whose object the account is. Default: ours, `CREATE`.
-        account: more options of `IrsaServiceAccounts.add`.
+        account: more options of `ServiceAccounts.add`.
 
     Raises:
         InvalidInput: a scope is empty, or a property breaks a rule; all faults are listed.
 
     Examples:
         >>> import aws_cdk as cdk
-        >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        >>> from irsa_stack import ImportedCluster, ServiceAccounts
         >>> from irsa_stack.controllers import ClusterAutoscaler
         >>> stack = cdk.Stack()
-        >>> accounts = IrsaServiceAccounts(
+        >>> accounts = ServiceAccounts(
         ...     stack,
         ...     "ServiceAccounts",
-        ...     cluster=ClusterConnection.from_attributes(
-        ...         cluster_name="payments-prod",
+        ...     cluster=ImportedCluster(
+        ...         name="payments-prod",
         ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
         ...         certificate_authority_data="LS0tLS1CRUdJTi...",
-        ...     ),
-        ...     oidc_provider=EksOidcProvider.from_issuer_url(
-        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ...         issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ...     ),
         ... )
         >>> autoscaler = ClusterAutoscaler(stack, "ClusterAutoscaler", service_accounts=accounts)
@@ -64,7 +63,7 @@ class ClusterAutoscaler(Controller):
         scope: Construct,
         id: str,
         *,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         cluster_name: str | None = None,
         node_group_tags: Mapping[str, str] | None = None,
         namespace: str = "kube-system",

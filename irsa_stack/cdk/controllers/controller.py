@@ -10,22 +10,18 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from irsa_stack.cdk.role import IrsaRole, Trust
-from irsa_stack.cdk.service_accounts import (
-    BoundServiceAccount,
-    IrsaServiceAccounts,
-    Ownership,
-    withdrawn_if_refused,
-)
+from irsa_stack.cdk.service_accounts import ServiceAccount, ServiceAccounts, withdrawn_if_refused
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.cloudformation.policy_document import trust_document
 from irsa_stack.controllers.statements import Document, Place
 from irsa_stack.controllers.upstream import Upstream
 from irsa_stack.faults import refuse
 from irsa_stack.iam import quotas
+from irsa_stack.kubernetes.service_account_request import Ownership
 
 
 class AccountOptions(TypedDict, total=False):
-    """What a controller hands on to `IrsaServiceAccounts.add`; see there."""
+    """What a controller hands on to `ServiceAccounts.add`; see there."""
 
     restart: list[str]
     labels: Mapping[str, str]
@@ -66,7 +62,7 @@ class Controller(Construct):
         id: str,
         *,
         upstream: Upstream,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         namespace: str,
         service_account: str,
         ownership: Ownership,
@@ -87,22 +83,21 @@ class Controller(Construct):
                 name: trust_document(document, names) for name, document in documents.items()
             }
             if as_managed_policies:
-                path = account.get("path") or service_accounts.settings.role_path
+                path = account.get("path") or service_accounts.roles.path
                 for name, document in documents.items():
                     policy = self._managed_policy(name, document, rendered.pop(name), path)
                     _acknowledge(policy, {name: document}, wildcards)
                     attached += (iam.ManagedPolicy.from_managed_policy_arn(self, name, policy.ref),)
             account["managed_policies"] = [*attached, *account.get("managed_policies", ())]
             account["inline_policies"] = {**rendered, **account.get("inline_policies", {})}
-            self.account: BoundServiceAccount = service_accounts.add(
-                id,
-                namespace=namespace,
-                name=service_account,
+            self.account: ServiceAccount = service_accounts.add(
+                f"{namespace}/{service_account}",
+                id=id,
                 ownership=ownership,
                 helm_values_path=helm_values_path,
                 **account,
             )
-            """The account as `IrsaServiceAccounts.add` returned it."""
+            """The account as `ServiceAccounts.add` returned it."""
         if not as_managed_policies:
             _acknowledge(self.account.role, documents, wildcards)
         if quote_annotations:
@@ -134,14 +129,14 @@ def _option_faults(account: Mapping[str, Any], documents: Mapping[str, Document]
     if "role_arn" in account:
         yield (
             f"role_arn must be left out, got {account['role_arn']!r}; a controller's role is made"
-            " with its policy, so bind another role with IrsaServiceAccounts.add"
+            " with its policy, so bind another role with ServiceAccounts.add"
         )
     for name in sorted(documents.keys() & account.get("inline_policies", {}).keys()):
         yield f"inline_policies must not hold {name!r}, got it; rename it: the controller has one"
 
 
 def place_of(
-    service_accounts: IrsaServiceAccounts,
+    service_accounts: ServiceAccounts,
     *,
     region: str | None = None,
     vpc_owner: str | None = None,
@@ -156,7 +151,7 @@ def place_of(
     )
 
 
-def name_of_cluster(service_accounts: IrsaServiceAccounts, cluster_name: str | None) -> str:
+def name_of_cluster(service_accounts: ServiceAccounts, cluster_name: str | None) -> str:
     """Return the name that a controller is scoped to.
 
     Raises:

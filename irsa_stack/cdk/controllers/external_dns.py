@@ -8,9 +8,10 @@ from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
 from irsa_stack.cdk.controllers.controller import AccountOptions, Controller, place_of
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.controllers import external_dns as policies
 from irsa_stack.faults import refuse
+from irsa_stack.kubernetes.service_account_request import Ownership
 
 RECORD_POLICIES = ("upsert-only", "create-only", "sync")
 
@@ -35,26 +36,24 @@ class ExternalDns(Controller):
         namespace: namespace of the account. Default: `kube-system`.
         service_account: name of the account. Default: `external-dns`.
         ownership: whose object the account is. Default: ours, `CREATE`.
-        account: more options of `IrsaServiceAccounts.add`.
+        account: more options of `ServiceAccounts.add`.
 
     Raises:
         InvalidInput: no zone is named, or a property breaks a rule; all faults are listed.
 
     Examples:
         >>> import aws_cdk as cdk
-        >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        >>> from irsa_stack import ImportedCluster, ServiceAccounts
         >>> from irsa_stack.controllers import ExternalDns
         >>> stack = cdk.Stack()
-        >>> accounts = IrsaServiceAccounts(
+        >>> accounts = ServiceAccounts(
         ...     stack,
         ...     "ServiceAccounts",
-        ...     cluster=ClusterConnection.from_attributes(
-        ...         cluster_name="payments-prod",
+        ...     cluster=ImportedCluster(
+        ...         name="payments-prod",
         ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
         ...         certificate_authority_data="LS0tLS1CRUdJTi...",
-        ...     ),
-        ...     oidc_provider=EksOidcProvider.from_issuer_url(
-        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ...         issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ...     ),
         ... )
         >>> dns = ExternalDns(
@@ -76,7 +75,7 @@ class ExternalDns(Controller):
         scope: Construct,
         id: str,
         *,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         hosted_zones: Sequence[route53.IHostedZone | str] = (),
         record_names: Sequence[str] = (),
         record_types: Sequence[str] = (),

@@ -12,11 +12,12 @@ from irsa_stack.cdk.controllers.controller import (
     name_of_cluster,
     place_of,
 )
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.cloudformation.policy_document import trust_document
 from irsa_stack.controllers import vpc_cni as policies
 from irsa_stack.controllers.statements import Place
 from irsa_stack.faults import refuse
+from irsa_stack.kubernetes.service_account_request import Ownership
 
 
 class VpcCni(Controller):
@@ -39,7 +40,7 @@ class VpcCni(Controller):
         service_account: name of the account. Default: `aws-node`.
         ownership: whose object the account is: not ours, so that removing us keeps it. Default:
             `ADOPT`.
-        account: more options of `IrsaServiceAccounts.add`. Default: *restart* restarts the
+        account: more options of `ServiceAccounts.add`. Default: *restart* restarts the
             DaemonSet when its role changes.
 
     Raises:
@@ -47,19 +48,17 @@ class VpcCni(Controller):
 
     Examples:
         >>> import aws_cdk as cdk
-        >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        >>> from irsa_stack import ImportedCluster, ServiceAccounts
         >>> from irsa_stack.controllers import VpcCni
         >>> stack = cdk.Stack()
-        >>> accounts = IrsaServiceAccounts(
+        >>> accounts = ServiceAccounts(
         ...     stack,
         ...     "ServiceAccounts",
-        ...     cluster=ClusterConnection.from_attributes(
-        ...         cluster_name="payments-prod",
+        ...     cluster=ImportedCluster(
+        ...         name="payments-prod",
         ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
         ...         certificate_authority_data="LS0tLS1CRUdJTi...",
-        ...     ),
-        ...     oidc_provider=EksOidcProvider.from_issuer_url(
-        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ...         issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ...     ),
         ... )
         >>> cni = VpcCni(stack, "VpcCni", service_accounts=accounts)
@@ -75,7 +74,7 @@ class VpcCni(Controller):
         scope: Construct,
         id: str,
         *,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         ip_family: str = policies.IPV4,
         cluster_scoped: bool = False,
         cluster_name: str | None = None,

@@ -1,7 +1,7 @@
 import pytest
 from aws_cdk import Stack, aws_iam
 
-from irsa_stack import IrsaServiceAccounts, Ownership
+from irsa_stack import Ownership, ServiceAccounts
 from irsa_stack.controllers import AwsLoadBalancerController
 from irsa_stack.faults import InvalidInput
 from tests.support import example_cluster
@@ -60,7 +60,7 @@ def test_leaves_the_roles_inline_room_to_grants(stack, define):
 
 
 def test_its_policies_have_the_path_of_the_clusters_roles(stack):
-    accounts = IrsaServiceAccounts(
+    accounts = ServiceAccounts(
         stack,
         "ServiceAccounts",
         cluster=example_cluster.service_accounts(Stack(app_with_flags(), "Other")).cluster,

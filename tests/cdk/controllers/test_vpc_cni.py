@@ -134,7 +134,7 @@ def test_its_policy_takes_names_that_are_known_at_deploy_only():
     assert document == vpc_cni.policy_documents(
         place=HERE,
         cluster_scoped=True,
-        cluster_name="payments-prod",
+        name="payments-prod",
         vpc_id=example_cluster.VPC_ID,
     )["VpcCni"]  # fmt: skip
 

@@ -83,12 +83,14 @@ def conflicts(thing: Object, wanted: Keys) -> list[tuple[str, str]]:
 
 
 def still_ours(thing: Object, written: Keys, *, unmanaged: bool) -> dict[str, dict[str, str]]:
-    """Of the keys that we once wrote, those that still have our value and no other owner.
+    """Of the keys that we once wrote, those that are still ours alone.
+
+    With another value a key is ours as well, if nobody else wrote it: an update of ours was killed.
 
     Args:
         thing: The object as it is.
         written: What we wrote.
-        unmanaged: Whether a key that no manager is recorded for counts as ours.
+        unmanaged: Whether a key with our value that no manager is recorded for counts as ours.
     """
     present = keys_of(thing)
     return {
@@ -96,9 +98,11 @@ def still_ours(thing: Object, written: Keys, *, unmanaged: bool) -> dict[str, di
             key: present[section][key]
             for key, value in keys.items()
             if key in present[section]
-            and present[section][key] == value
             and not has_foreign_manager(thing, section, key)
-            and (unmanaged or is_managed_by_us(thing, section, key))
+            and (
+                is_managed_by_us(thing, section, key)
+                or (unmanaged and present[section][key] == value)
+            )
         }
         for section, keys in written.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import random
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 _UNDO_SECONDS = 90.0
 # Between two looks of a release whose creation may still run.
 LOOK_AGAIN_SECONDS = 5.0
-# What was written is looked at so often, with a pause behind each look that finds a change.
-_LOOKS = 3
-_LOOK_PAUSE_SECONDS = 1.0
+# What was written is looked at so often, with a pause before what has changed is brought again. It
+# is by chance and grows: of two events that overlap one must come to the end of it alone.
+_LOOKS = 6
+_LOOK_PAUSE_SECONDS = 2.0
 
 
 class Binder:
@@ -174,7 +176,8 @@ class Binder:
         Raises:
             Failure: An account is changed each time.
         """
-        written = {key: bound[key] for key in self._accounts.written if key in bound}
+        # All of them: another event may have begun with those that were right before.
+        written = bound if self._accounts.writes else {}
         for look in range(_LOOKS):
             found = self._accounts.found(written)
             changed = [
@@ -185,9 +188,9 @@ class Binder:
             if not changed:
                 return
             log("changed since", level="WARNING", accounts=changed)
+            self._api.deadline.sleep(random.uniform(0, _LOOK_PAUSE_SECONDS * 2**look))  # noqa: S311
             for key in changed if look < _LOOKS - 1 else ():
                 self._accounts.bring(key, written[key], written[key], found.get(key))
-            self._api.deadline.sleep(_LOOK_PAUSE_SECONDS)
         raise Failure(
             f"{listed(changed, ', ')} must keep what was written, got it changed each time; see "
             "who does that"

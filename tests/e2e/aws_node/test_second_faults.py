@@ -9,7 +9,7 @@ import pytest
 
 from kubernetes_api import connection
 from kubernetes_api.connection import Api
-from tests.support.aws_node import ONE, PODS, TWO
+from tests.support.aws_node import ONE
 from tests.support.aws_node_second_faults import *  # noqa: F403 - the tests
 from tests.support.rehearsed import wait_until
 
@@ -104,32 +104,13 @@ def test_a_limit_range_is_told_before_a_pod_is_restarted(
 ) -> None:
     """F3, A14."""
     before = pods_of(aws_node)
-    restrain(LIMITS, {"limits": [{"type": "Container", "min": {"cpu": "1"}}]})
+    restrain(LIMITS, {"limits": [{"type": "Pod", "min": {"cpu": "1"}}]})
 
     reason = aws_node.deploy_failing("Create")
 
     assert "cpu" in reason
     assert reason.startswith("see the new role in a dry run: ")
     assert pods_of(aws_node) == before
-
-
-def test_a_pod_that_never_ends_is_named_with_its_node(aws_node: AwsNode) -> None:
-    """F23, A16: a node that is down."""
-    aws_node.deploy("Create")
-    (pod,) = aws_node.pods
-    path = f"{PODS}/{pod['metadata']['name']}"
-    # Its kubelet is gone: nobody plays it for a pod with this annotation.
-    kubelet = {"kwok.x-k8s.io/status": "custom"}
-    held = {"finalizers": ["example.com/hold"], "annotations": kubelet}
-    aws_node.edit(path, {"metadata": held})
-    try:
-        reason = aws_node.deploy_failing(
-            "Update", aws_node.properties(RoleArn=TWO, RolloutTimeoutSeconds="4"), seconds=40.0
-        )
-    finally:
-        aws_node.edit(path, {"metadata": {"finalizers": None}})
-
-    assert f"pod {pod['metadata']['name']} on node node-1: should have ended at" in reason
 
 
 def wait_for_quota(node: AwsNode) -> None:

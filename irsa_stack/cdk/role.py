@@ -1,5 +1,6 @@
 """IAM roles that only named service accounts can assume."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -12,7 +13,7 @@ from constructs import Construct, DependencyGroup, IValidation
 
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.oidc_provider import EksOidcProvider, issuer_from_arn
-from irsa_stack.cloudformation.deploy_time import is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
 from irsa_stack.cloudformation.policy_document import trust_document
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam import quotas
@@ -77,7 +78,8 @@ class IrsaRole(Resource):
         grants: group that policies of grants, and attached ones, join for whatever must wait for
             them. Default: nothing waits.
         trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
-        allow_default_service_account: whether the account named `default` may have the role.
+        allow_default_service_account: whether the account named `default` may have the role; else
+            no pattern lets it in. Default: no.
 
     Raises:
         InvalidInput: a rule of Kubernetes or IAM is broken; all faults are listed.
@@ -169,7 +171,7 @@ class IrsaRole(Resource):
         self.service_accounts: tuple[ServiceAccountIdentity, ...] = tuple(accounts)
         """The accounts trusted by name at definition."""
         self._managed_policy_arns = [policy.managed_policy_arn for policy in managed_policies]
-        self._resource = iam.CfnRole(
+        self._resource = _RoleResource(
             self,
             "Resource",
             assume_role_policy_document=self._trusted.document,
@@ -194,6 +196,7 @@ class IrsaRole(Resource):
         self._grants = grants
         self._arn: str | None = None
         self._grantee: iam.IRole | None = None
+        self._resource.when_changed = self._check_trust
 
     @property
     def trust_policy(self) -> dict[str, Any]:
@@ -347,9 +350,25 @@ class IrsaRole(Resource):
 
     def _account_checked(self) -> str:
         """Return the account, and see to it that what the role is granted is checked."""
-        granted = _Granted.of(self._scope)
-        granted.check(self, self._granted_documents, self._inline_faults)
-        return granted.account
+        checks = _Checks.of(self._scope)
+        checks.grants(self, self._granted_documents, self._inline_faults)
+        return checks.account
+
+    def _check_trust(self) -> None:
+        """See to it that the trust policy is checked, now that something may have changed it."""
+        _Checks.of(self._scope).trust(self, self._trust_faults)
+
+    def _trust_faults(self) -> list[str]:
+        """Say what changed the trust policy behind our back: an aspect, or an override."""
+        found: object = self._resource.assume_role_policy_document
+        changes = [*self._resource.overridden]
+        if found != self._trusted.document:
+            changes.append("another assume_role_policy_document")
+        return [
+            f"trust policy of {self._label} must be the one that was asked for, got {change};"
+            " change it with add_trust(Trust(...)), and give others a role of their own"
+            for change in changes
+        ]
 
     def _granted_documents(self) -> list[iam.PolicyDocument]:
         if self._grantee is not None and not self._granted:
@@ -397,14 +416,19 @@ class IrsaRole(Resource):
             service_accounts=trust.service_accounts,
             subject_patterns=trust.subject_patterns,
             audience=self._audience,
+            without_default=not self._allow_default,
         )
         refuse(
             default_account_faults(identities(trust.service_accounts), allowed=self._allow_default)
         )
+        given = TOKEN.findall(self._audience)
+        if not (isinstance(trust.oidc_provider, EksOidcProvider) and trust.oidc_provider.is_ours):
+            given += TOKEN.findall(f"{provider_arn} {issuer}")
         number = str(len(trusted.issuers) + 1) if trusted.issuers else ""
         return _Trusted(
             statements=(*trusted.statements, *statements),
             issuers=(*trusted.issuers, issuer),
+            given=(*trusted.given, *given),
             names={**trusted.names, provider_arn: f"Provider{number}", issuer: f"Issuer{number}"},
             longest={**trusted.longest, **quotas.longest_provider_tokens(provider_arn, issuer)},
         )
@@ -417,6 +441,7 @@ class _Trusted:
     statements: Sequence[dict[str, Any]] = ()
     issuers: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    given: Sequence[str] = ()
     longest: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -425,12 +450,37 @@ class _Trusted:
 
     @property
     def document(self) -> dict[str, Any]:
-        return trust_document(self.policy, self.names)
+        return trust_document(self.policy, self.names, up_to_quote=self.given)
+
+
+class _RoleResource(iam.CfnRole):
+    """A role that says when its trust policy may have changed; to ask each would cost too much."""
+
+    when_changed: Callable[[], None] | None = None
+    overridden: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "assume_role_policy_document" and self.when_changed is not None:
+            self.when_changed()
+
+    def add_override(self, path: str, value: object) -> None:
+        """Override as the CDK does; every other kind of override comes through here."""
+        if _TRUST_PATH.match(path):
+            self.overridden += (f"an override of {path}",)
+            if self.when_changed is not None:
+                self.when_changed()
+        super().add_override(path, value)
+
+
+_TRUST_PATH = re.compile(r"(Type|Properties|Properties\.AssumeRolePolicyDocument(\..*)?)$")
 
 
 @jsii.implements(IValidation)
-class _Granted:
-    """Check what the roles of a stack were granted, once all is known and before it is written.
+class _Checks:
+    """Check the roles of a stack, once all is known and before it is written.
+
+    Their trust policies must be what was asked for, and what they were granted must fit.
 
     One for all of them: each call into Node costs as much as a twentieth of a role.
     """
@@ -438,20 +488,25 @@ class _Granted:
     def __init__(self, stack: Stack) -> None:
         self.account = stack.account
         self._stack = stack
+        self._trusts: dict[IrsaRole, Callable[[], list[str]]] = {}
         self._roles: dict[IrsaRole, tuple[_Documents, _Faults]] = {}
         stack.node.add_validation(self)
 
     @classmethod
-    def of(cls, scope: Construct) -> "_Granted":
+    def of(cls, scope: Construct) -> "_Checks":
         """Return that of the stack that *scope* is in, defining it at the first call."""
-        if scope not in _GRANTED:
+        if scope not in _CHECKS:
             stack = Stack.of(scope)
-            if stack not in _GRANTED:
-                _GRANTED[stack] = cls(stack)
-            _GRANTED[scope] = _GRANTED[stack]
-        return _GRANTED[scope]
+            if stack not in _CHECKS:
+                _CHECKS[stack] = cls(stack)
+            _CHECKS[scope] = _CHECKS[stack]
+        return _CHECKS[scope]
 
-    def check(self, role: IrsaRole, documents: "_Documents", faults: "_Faults") -> None:
+    def trust(self, role: IrsaRole, faults: Callable[[], list[str]]) -> None:
+        """Check the trust policy of *role* for its *faults*."""
+        self._trusts[role] = faults
+
+    def grants(self, role: IrsaRole, documents: "_Documents", faults: "_Faults") -> None:
         """Check the *documents* of *role* for their *faults*."""
         self._roles[role] = documents, faults
 
@@ -460,15 +515,18 @@ class _Granted:
         roles = self._roles.values()
         granted = self._stack.resolve([documents() for documents, _ in roles])
         return [
-            fault
-            for (_, faults), documents in zip(roles, granted, strict=True)
-            for fault in faults([quotas.longest_document(document) for document in documents])
+            *(fault for faults in self._trusts.values() for fault in faults()),
+            *(
+                fault
+                for (_, faults), documents in zip(roles, granted, strict=True)
+                for fault in faults([quotas.longest_document(document) for document in documents])
+            ),
         ]
 
 
 _Documents = Callable[[], list[iam.PolicyDocument]]
 _Faults = Callable[[Sequence[Mapping[str, Any]]], list[str]]
-_GRANTED: "WeakKeyDictionary[Construct, _Granted]" = WeakKeyDictionary()
+_CHECKS: "WeakKeyDictionary[Construct, _Checks]" = WeakKeyDictionary()
 
 
 def provider_facts(oidc_provider: iam.IOpenIdConnectProvider) -> tuple[str, str]:

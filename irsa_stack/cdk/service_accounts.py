@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 import jsii
-from aws_cdk import Aws, CustomResource, Duration, IResolvable, Stage
+from aws_cdk import Aws, CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, DependencyGroup, IConstruct
 
+from irsa_stack.cdk.account_claims import AccountClaims
 from irsa_stack.cdk.cluster_access import (
     FUNCTION_SECONDS,
     SERVICE_TIMEOUT,
@@ -21,37 +22,36 @@ from irsa_stack.cdk.cluster_access import (
     rollout_faults,
 )
 from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.controller import AccountOptions, Controller
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.handler_function import FunctionSettings, HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.kubectl_layer import kubectl_layer as layer_for_version
 from irsa_stack.cdk.role import IrsaRole, Trust
-from irsa_stack.cdk.service_account_batches import (
+from irsa_stack.cdk.service_account_entry import (
     ROLE_ARN_CHARACTERS,
     BoundEntry,
-    ServiceAccountBatches,
     produced,
     size_faults,
 )
+from irsa_stack.cdk.taggable_resource import TaggableResource
 from irsa_stack.cloudformation.deploy_time import TOKEN
+from irsa_stack.controllers.spec import ControllerSpec
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.quotas import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
 from irsa_stack.iam.trust import STS_AUDIENCE, default_account_faults
-from irsa_stack.kubernetes.account_claims import AccountClaims
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity, namespace_faults
+from irsa_stack.kubernetes.rbac import Rule, binder_rules, group_faults, group_manifests
 from irsa_stack.kubernetes.service_account_manifest import (
     COMMON_MANIFEST,
-    MANAGED_BY_LABEL,
     metadata_faults,
-    service_account_manifest,
     token_expiration_faults,
     webhook_annotations,
 )
 
 if TYPE_CHECKING:
     from irsa_stack.cdk.kubectl_layer import KubernetesVersion
-    from irsa_stack.cdk.taggable_resource import TaggableResource
 
 _T = TypeVar("_T")
 
@@ -70,8 +70,7 @@ class Ownership(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
-        refuse([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
-        raise AssertionError  # pragma: no cover (refuse raised)
+        raise InvalidInput([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
 
 
 @jsii.implements(iam.IGrantable)
@@ -136,7 +135,7 @@ class IrsaServiceAccounts(Construct):
     """Define the service accounts of one cluster, and bind each to a role of its own.
 
     Synthesises one `AWS::IAM::Role` an account and, however many accounts there are, one custom
-    resource a batch that carries all manifests, with one function and one access entry.
+    resource that carries all manifests, with one function and one access entry.
 
     Args:
         cluster: an `aws_eks` or `aws_eks_v2` cluster, or a `ClusterConnection`. With private-only
@@ -150,6 +149,12 @@ class IrsaServiceAccounts(Construct):
             here for the deploy that removes its last account. Default: none.
         handler_role: role of the functions, for clusters without access entries; map it in
             `aws-auth` yourself. Default: own roles with an access entry each.
+        kubernetes_group: group that the functions are in instead of having EKS's access policies,
+            with `:binder` and `:aws-node` behind it; one for each of these constructs in a cluster.
+            Apply `rbac` before the deploy. Default: `AmazonEKSEditPolicy` in the namespaces, which
+            in `kube-system` amounts to cluster admin.
+        refresh: any text; a change lets the functions look at every account anew, and mend what was
+            changed by hand. Default: they look when an account changes.
         permissions_boundary: ceiling on every role made here, those of functions too. Default:
             that of *settings*.
         path: path of every role made here, those of functions too. Default: that of *settings*.
@@ -160,7 +165,8 @@ class IrsaServiceAccounts(Construct):
 
     Raises:
         InvalidInput: no installed package serves the version, *cluster* lacks an attribute, one of
-            *namespaces* is no name of one, or *rollout_timeout* is out of range.
+            *namespaces* or *kubernetes_group* is no name of one, or *rollout_timeout* is out of
+            range.
 
     Examples:
         >>> import aws_cdk as cdk
@@ -196,13 +202,18 @@ class IrsaServiceAccounts(Construct):
         kubernetes_version: "KubernetesVersion | str | None" = None,
         namespaces: Sequence[str] = (),
         handler_role: iam.IRole | None = None,
+        kubernetes_group: str | None = None,
+        refresh: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
         path: str | None = None,
         settings: FunctionSettings | None = None,
         rollout_timeout: Duration | None = None,
     ) -> None:
         wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
-        refuse([*_namespaces_faults(namespaces), *untimely, *rollout_faults(wait)])
+        faults = [*_namespaces_faults(namespaces), *untimely, *rollout_faults(wait)]
+        if kubernetes_group is not None:
+            faults += _group_faults(kubernetes_group, namespaces)
+        refuse(faults)
         super().__init__(scope, id)
         self.cluster = ClusterConnection.of(cluster)
         """Where the cluster is reached."""
@@ -222,25 +233,80 @@ class IrsaServiceAccounts(Construct):
         self._creates_namespaces = False
         self.handler_role = handler_role
         """Role handed in for the functions made for this cluster, if any."""
-        # The claims last as long as the stage does, and it as long as whoever has made claims.
-        self._stage = Stage.of(self) or self.node.root
-        self.claims = AccountClaims.of(
-            self._stage, (self.cluster.cluster_name, self.cluster.endpoint)
-        )
+        self.claims = AccountClaims.of(self, self.cluster)
         """Who binds which account of the cluster."""
         self._claimant = f"{type(self).__name__} {self.node.path!r}"
-        self._ids: set[str] = {"Access", "Binder", "Bindings"}
+        self._ids: set[str] = {"Access", "Binder", "Bindings", "Controllers"}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
+        self.refresh = {} if refresh is None else {"Refresh": refresh}
+        """Property that lets a function look at everything anew."""
+        self._kubernetes_group = kubernetes_group
+        self._group_rules: dict[str, Callable[[], dict[str, list[Rule]]]] = {}
         self._access: list[TaggableResource] = []
-        self._batches = ServiceAccountBatches(self._define_batch)
+        self._entries: dict[str, BoundEntry] = {}
         self._bindings = Construct(self, "Bindings")
+        self._controllers = Construct(self, "Controllers")
         self._grants = DependencyGroup()
 
     @property
     def accounts(self) -> Mapping[str, BoundServiceAccount]:
         """The accounts added so far, by `namespace/name`."""
         return dict(self._accounts)
+
+    @property
+    def rbac(self) -> dict[str, Any]:
+        """Roles and role bindings of *kubernetes_group*, for whoever administers the cluster.
+
+        One Kubernetes `List`, as far as service accounts are added, and none without a group. It is
+        also in the metadata of the stack's template, under `irsa-stack:rbac`.
+        """
+        items = [
+            manifest
+            for function, rules in self._group_rules.items()
+            for manifest in group_manifests(f"{self._kubernetes_group}:{function}", rules())
+        ]
+        return {"apiVersion": "v1", "kind": "List", "items": items}
+
+    def let_in(
+        self,
+        scope: Construct,
+        function: str,
+        *,
+        principal_arn: str,
+        policies: Callable[[], list[dict[str, Any]]],
+        rules: Callable[[], dict[str, list[Rule]]],
+    ) -> list[TaggableResource]:
+        """Let a function into the cluster.
+
+        Args:
+            scope: where its access entry is placed.
+            function: what its group's name ends in.
+            principal_arn: ARN of its role.
+            policies: EKS's access policies, produced at synth; they serve without a group.
+            rules: what its group may do, by namespace, produced at synth.
+
+        Returns:
+            What must be there before the function is called; nothing with a *handler_role*, which
+            its owner maps.
+        """
+        group = self._kubernetes_group and f"{self._kubernetes_group}:{function}"
+        if group:
+            if not self._group_rules:
+                Stack.of(self).add_metadata("irsa-stack:rbac", produced(lambda: self.rbac))
+            self._group_rules[function] = rules
+        if self.handler_role is not None:
+            return []
+        return [
+            define_access_entry(
+                scope,
+                "Access",
+                cluster=self.cluster,
+                principal_arn=principal_arn,
+                policies=None if group else produced(policies),
+                group=group,
+            )
+        ]
 
     @property
     def kubectl_layer(self) -> lambda_.ILayerVersion:
@@ -333,7 +399,6 @@ class IrsaServiceAccounts(Construct):
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
             *_restart_faults(restart, ownership),
-            *size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
             *_ownership_faults(
                 ownership,
                 force=force,
@@ -343,6 +408,11 @@ class IrsaServiceAccounts(Construct):
             ),
             *self._taken_faults(id, identity),
         ]
+        if create_namespace and self._kubernetes_group:
+            faults.append(
+                "create_namespace must go without kubernetes_group, got both; let whoever applies"
+                " its RBAC make the namespace first"
+            )
         if role_arn is not None:
             faults += [
                 *arn_faults(role_arn, "role", of="role_arn"),
@@ -407,21 +477,9 @@ class IrsaServiceAccounts(Construct):
         )
         if ownership in (Ownership.CREATE, Ownership.ADOPT):
             with withdrawn_if_refused(self, id):
-                self._batches.bind(
+                self._bind(
                     BoundEntry(
-                        identity=identity,
-                        ownership=ownership,
-                        manifest=service_account_manifest(
-                            identity,
-                            annotations={**(annotations or {}), **own},
-                            labels={
-                                **(labels or {}),
-                                **(MANAGED_BY_LABEL if ownership is Ownership.CREATE else {}),
-                            },
-                        ),
-                        restart=tuple(restart),
-                        force=force,
-                        create_namespace=create_namespace,
+                        key=str(identity),
                         role_arn=role_arn,
                         role_arn_characters=ROLE_ARN_CHARACTERS
                         + (
@@ -429,6 +487,12 @@ class IrsaServiceAccounts(Construct):
                             if created is None
                             else len(path or self.settings.role_path or "")
                         ),
+                        ownership=ownership,
+                        labels=labels or {},
+                        annotations={**(annotations or {}), **own},
+                        restart=tuple(restart),
+                        force=force,
+                        create_namespace=create_namespace,
                     )
                 )
             self._namespaces.add(namespace)
@@ -439,36 +503,85 @@ class IrsaServiceAccounts(Construct):
         self._accounts[str(identity)] = account
         return account
 
+    def add_controller(
+        self,
+        spec: ControllerSpec,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        name: str | None = None,
+        cluster_name: str | None = None,
+        **options: Unpack[AccountOptions],
+    ) -> Controller:
+        """Define the service account of a controller, and the role that holds the least it needs.
+
+        Args:
+            spec: the controller and its scopes, of `irsa_stack.controllers`.
+            id: id of the role's construct below this one, used once; needed for a second controller
+                of a kind. Default: the class of *spec*.
+            namespace: namespace that its chart is installed in. Default: that of *spec*.
+            name: name of its service account. Default: that of *spec*.
+            cluster_name: name of the cluster, where that of *cluster* is known at deploy only and
+                policies are to be read at synth. Default: that of *cluster*.
+            options: as for `add`. Default of *ownership*: `CREATE`, or `ADOPT` where the chart
+                always makes the service account.
+
+        Returns:
+            The controller: grantable, with its role and `chart_values` for its chart.
+
+        Raises:
+            InvalidInput: a scope or an option breaks a rule; all faults are listed.
+        """
+        id = id or type(spec).__name__  # noqa: A001 (as the argument)
+        refuse(self._taken_faults(id, None))
+        with withdrawn_if_refused(self._controllers, id):
+            return Controller(
+                self._controllers,
+                id,
+                service_accounts=self,
+                spec=spec,
+                namespace=namespace,
+                name=name,
+                cluster_name=cluster_name,
+                **options,
+            )
+
     def _taken_faults(self, id: str, identity: ServiceAccountIdentity | None) -> Iterator[str]:
         if identity is not None:
             yield from self.claims.faults(identity, self._claimant)
         if id in self._ids:
             yield f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
 
-    def _define_batch(self, id: str, accounts: IResolvable) -> CustomResource:
+    def _bind(self, entry: BoundEntry) -> None:
+        """Let the custom resource carry *entry*, defining it at the first call."""
+        refuse(size_faults(self._entries, entry))
         if self._function is None:
             with withdrawn_if_refused(self, "Binder"):
                 self._function = self._define_function()
-        batch = CustomResource(
-            self._bindings,
-            id,
-            resource_type="Custom::ServiceAccounts",
-            service_token=self._function.service_token,
-            service_timeout=SERVICE_TIMEOUT,
-            properties={
-                "Cluster": {
-                    "Name": self.cluster.cluster_name,
-                    "Endpoint": self.cluster.endpoint,
-                    "CertificateAuthorityData": self.cluster.certificate_authority_data,
+            resource = CustomResource(
+                self._bindings,
+                # The id that it has had from the start: under another, all would be bound anew.
+                "Batch0",
+                resource_type="Custom::ServiceAccounts",
+                service_token=self._function.service_token,
+                service_timeout=SERVICE_TIMEOUT,
+                properties={
+                    "Cluster": {
+                        "Name": self.cluster.cluster_name,
+                        "Endpoint": self.cluster.endpoint,
+                        "CertificateAuthorityData": self.cluster.certificate_authority_data,
+                    },
+                    "Manifest": COMMON_MANIFEST,
+                    **self._rollout,
+                    **self.refresh,
+                    "ServiceAccounts": produced(
+                        lambda: {key: one.property for key, one in sorted(self._entries.items())}
+                    ),
                 },
-                "Manifest": COMMON_MANIFEST,
-                **self._rollout,
-                "ServiceAccounts": accounts,
-            },
-        )
-        # A pod must not find its role before the role has its permissions.
-        batch.node.add_dependency(self._grants, self._function.ready, *self._access)
-        return batch
+            )
+            # A pod must not find its role before the role has its permissions.
+            resource.node.add_dependency(self._grants, self._function.ready, *self._access)
+        self._entries[entry.key] = entry
 
     def _define_function(self) -> HandlerFunction:
         function = HandlerFunction(
@@ -486,20 +599,22 @@ class IrsaServiceAccounts(Construct):
             network=self.cluster.network,
             role=self.handler_role,
         )
-        if self.handler_role is None:
-            entry = define_access_entry(
-                self,
-                "Access",
-                cluster=self.cluster,
-                principal_arn=function.role_arn,
-                policies=produced(
-                    lambda: access_policies(
-                        Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
-                    )
-                ),
-            )
-            self._access.append(entry)
+        self._access = self.let_in(
+            self,
+            "binder",
+            principal_arn=function.role_arn,
+            policies=lambda: access_policies(
+                Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
+            ),
+            rules=self._binder_rules,
+        )
         return function
+
+    def _binder_rules(self) -> dict[str, list[Rule]]:
+        restart: dict[str, set[str]] = {namespace: set() for namespace in self._namespaces}
+        for key, entry in self._entries.items():
+            restart[key.partition("/")[0]] |= {*entry.restart}
+        return {namespace: binder_rules(workloads) for namespace, workloads in restart.items()}
 
 
 @contextmanager
@@ -584,6 +699,15 @@ def _namespaces_faults(namespaces: Sequence[str]) -> Iterator[str]:
     for namespace in namespaces:
         if not TOKEN.search(f"{namespace}"):
             yield from namespace_faults(namespace)
+
+
+def _group_faults(group: str, namespaces: Sequence[str]) -> Iterator[str]:
+    yield from group_faults(group, of="kubernetes_group")
+    if any(TOKEN.search(f"{namespace}") for namespace in namespaces):
+        yield (
+            "namespaces must be known at synth with kubernetes_group, got one that is not; its RBAC"
+            " names each, so write it out"
+        )
 
 
 def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[str]:

@@ -12,17 +12,16 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from irsa_stack import controllers
 from irsa_stack.cdk.aws_node import AwsNodeRebinding
 from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.controller import Controller
 from irsa_stack.cdk.handler_function import FunctionSettings
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
 from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.environment.cluster import ExistingCluster
-from irsa_stack.environment.controllers import ControllerSettings
-from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
@@ -107,10 +106,12 @@ class ServiceAccountsStack(Stack):
     ) -> None:
         settings = checked(settings)
         if not 0 <= part < parts:
-            refuse([f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"])
+            raise InvalidInput(
+                [f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"]
+            )
         existing = settings.cluster.existing
         if cluster is not None and existing is not None:
-            refuse(
+            raise InvalidInput(
                 [
                     f"cluster must be left out with cluster.existing of {existing.name!r}, got"
                     f" {cluster.node.path!r}; pass the settings that the cluster was made with"
@@ -144,6 +145,8 @@ class ServiceAccountsStack(Stack):
             cluster=connection,
             oidc_provider=oidc_provider,
             namespaces=settings.namespaces,
+            kubernetes_group=_kubernetes_group(existing, part),
+            refresh=settings.service_account_refresh,
             path=settings.role_path,
             settings=functions,
         )
@@ -152,9 +155,9 @@ class ServiceAccountsStack(Stack):
             for controller in self._add_controllers(settings, vpc_id):
                 CfnOutput(
                     self,
-                    f"ChartValues{type(controller).__name__}",
+                    f"ChartValues{type(controller.spec).__name__}",
                     value=self.to_json_string(controller.chart_values),
-                    description=f"Values of chart {controller.upstream.chart}",
+                    description=f"Values of chart {controller.spec.upstream.chart}",
                 )
             if existing is not None and settings.vpc_cni_mode == "rebind":
                 AwsNodeRebinding(
@@ -199,45 +202,20 @@ class ServiceAccountsStack(Stack):
             allow_default_service_account=account.allow_default_service_account,
         )
 
-    def _add_controllers(
-        self, settings: Environment, vpc_id: str | None
-    ) -> list[controllers.Controller]:
-        wanted = settings.controllers
-        defined: list[controllers.Controller] = []
-        if wanted.external_dns is not None:
-            defined.append(
-                controllers.ExternalDns(
-                    self,
-                    "ExternalDns",
-                    service_accounts=self.service_accounts,
-                    hosted_zones=wanted.external_dns.hosted_zones,
-                    **_account_options(wanted.external_dns),
-                )
+    def _add_controllers(self, settings: Environment, vpc_id: str | None) -> list[Controller]:
+        defined = [
+            self.service_accounts.add_controller(
+                chosen.spec.in_vpc(vpc_id),
+                namespace=chosen.namespace,
+                cluster_name=settings.cluster_name,
+                ownership=Ownership(chosen.ownership),
+                force=chosen.force,
             )
-        if wanted.cluster_autoscaler is not None:
-            defined.append(
-                controllers.ClusterAutoscaler(
-                    self,
-                    "ClusterAutoscaler",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    **_account_options(wanted.cluster_autoscaler),
-                )
-            )
-        if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
-            defined.append(
-                controllers.AwsLoadBalancerController(
-                    self,
-                    "AwsLoadBalancerController",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    vpc_id=vpc_id,
-                    **_account_options(wanted.aws_load_balancer_controller),
-                )
-            )
+            for _, chosen in settings.controllers.chosen()
+        ]
         # The nodes' metadata is closed to pods: what a controller would ask it must be told.
         refuse_untold_controllers(
-            {controller.upstream.chart: controller.chart_values for controller in defined}
+            {controller.spec.upstream.chart: controller.chart_values for controller in defined}
         )
         return defined
 
@@ -259,42 +237,35 @@ class ServiceAccountsStack(Stack):
             CfnOutput(self, name, value=value, description=description)
 
 
-def service_account_parts(settings: Environment) -> int:
-    """Return how many stacks the accounts are spread over: what the file says, or a power of two.
-
-    An account's stack follows from its name and this number alone, so that no neighbour moves it.
+def refuse_crowded_stacks(settings: Environment) -> None:
+    """Refuse a number of stacks that is too small for CloudFormation's limits.
 
     Raises:
-        InvalidInput: the number in the file is too small for CloudFormation's limits.
+        InvalidInput: a stack would hold too much; the error names the number to write.
     """
     given = settings.service_account_stacks
-    parts = given or 1
-    while (fullest := _fullest(settings, parts)) > 1:
-        if given is not None:
-            refuse(
-                [
-                    f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} accounts,"
-                    f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of"
-                    f" template a stack, got {given}, which fills one to {fullest:.0%}; raise it"
-                ]
+    if _fullest(settings, given) <= 1:
+        return
+    enough = next((n for n in range(given + 1, STACKS + 1) if _fullest(settings, n) <= 1), None)
+    raise InvalidInput(
+        [
+            f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} service accounts,"
+            f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of template"
+            f" a stack, got {given}, which fills one to {_fullest(settings, given):.0%}; "
+            + (
+                "use several environments"
+                if enough is None
+                else f"write service_account_stacks: {enough}, or more to leave room"
             )
-        parts *= 2
-    return parts
+        ]
+    )
 
 
 def part_of(account: ServiceAccountSettings, parts: int) -> int:
-    """Return which part holds *account*."""
+    """Return which part holds *account*: its name alone decides, so that no neighbour moves it."""
+    # Which bytes does not matter, but others would move every service account.
     digest = hashlib.sha256(str(account.identity).encode()).digest()
-    # Other bytes than those that choose the batch within a stack, lest a part fill one batch only.
     return int.from_bytes(digest[8:16]) % parts
-
-
-def part_before(part: int) -> int | None:
-    """Return the part that an account of *part* was in when there were fewer: less its top bit.
-
-    It must be deployed first, so that an account is removed there before it is made here.
-    """
-    return part - (1 << (part.bit_length() - 1)) if part else None
 
 
 def _fullest(settings: Environment, parts: int) -> float:
@@ -346,14 +317,6 @@ def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
     }
 
 
-def _account_options(controller: ControllerSettings) -> dict[str, Any]:
-    return {
-        "namespace": controller.namespace,
-        "ownership": Ownership(controller.ownership),
-        "force": controller.force,
-    }
-
-
 def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
     """Import a role by name, or by ARN: only that tells its path."""
     if role.startswith("arn:"):
@@ -382,6 +345,12 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
         ],
         kubernetes_version=existing.version,
     )
+
+
+def _kubernetes_group(existing: ExistingCluster | None, part: int) -> str | None:
+    """Return the group of the functions of a part, each of which enters other namespaces."""
+    group = existing.kubernetes_group if existing else None
+    return f"{group}-{part}" if group and part else group
 
 
 def _existing_provider(

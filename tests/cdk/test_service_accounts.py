@@ -30,6 +30,7 @@ from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import COMMERCIAL, Deployment
 
 ROLE = "arn:aws:iam::444455556666:role/api"
+REGIONAL = "eks.amazonaws.com/sts-regional-endpoints"
 
 
 @pytest.fixture
@@ -50,17 +51,11 @@ def resolved(template, value):
     return Deployment({"Stack": template}, COMMERCIAL).value("Stack", value)
 
 
-def batches(template):
-    """What the function gets, every batch."""
-    return [
-        resolved(template, body["Properties"]["ServiceAccounts"])
-        for body in of_type(template, "Custom::ServiceAccounts")
-    ]
-
-
-def only_batch(stack):
-    [batch] = batches(template_of(stack))
-    return batch
+def only_bound(stack):
+    """What the function gets."""
+    template = template_of(stack)
+    [body] = of_type(template, "Custom::ServiceAccounts")
+    return resolved(template, body["Properties"]["ServiceAccounts"])
 
 
 def access(stack):
@@ -127,9 +122,9 @@ def test_a_workload_can_come_after_its_account(stack, accounts):
 
 def test_an_adopted_account_carries_our_annotations_and_no_mark_of_ours(stack, accounts):
     accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, force=True)
-    entry = only_batch(stack)["apps/api"]
+    entry = only_bound(stack)["apps/api"]
     assert (entry["Ownership"], entry["Force"]) == ("ADOPT", "true")
-    assert "labels" not in entry["Manifest"]["metadata"]
+    assert entry.keys() == {"Role", "Ownership", "Force"}
 
 
 def test_a_chart_gets_the_users_annotations_too(accounts):
@@ -171,10 +166,8 @@ def test_an_adopted_account_gets_one_annotation_unless_more_is_asked_for(
     stack, accounts, asked, expected
 ):
     accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, **asked)
-    annotations = only_batch(stack)["apps/api"]["Manifest"]["metadata"]["annotations"]
-    assert annotations.get("eks.amazonaws.com/sts-regional-endpoints") == expected
-    assert "eks.amazonaws.com/role-arn" in annotations
-    assert len(annotations) == (2 if expected else 1)
+    annotations = only_bound(stack)["apps/api"].get("Annotations", {})
+    assert annotations == ({REGIONAL: expected} if expected else {})
 
 
 @pytest.mark.parametrize("ownership", [Ownership.HELM, Ownership.NONE])
@@ -212,24 +205,22 @@ def test_what_is_special_about_an_account_reaches_the_function(stack, accounts):
         regional_sts=False,
         audience="vault",
     )
-    entry = only_batch(stack)["apps/api"]
-    annotations = entry["Manifest"]["metadata"]["annotations"]
+    entry = only_bound(stack)["apps/api"]
     assert entry["Restart"] == ["deployment/api"]
     assert entry["CreateNamespace"] == "true"
-    assert entry["Manifest"]["metadata"]["labels"] == {
-        "app": "api",
-        "app.kubernetes.io/managed-by": "irsa-stack",
+    assert entry["Labels"] == {"app": "api"}
+    assert entry["Annotations"] == {
+        "eks.amazonaws.com/audience": "vault",
+        REGIONAL: "false",
+        "eks.amazonaws.com/token-expiration": "3600",
+        "note": "hello",
     }
-    assert annotations["eks.amazonaws.com/token-expiration"] == "3600"
-    assert annotations["eks.amazonaws.com/sts-regional-endpoints"] == "false"
-    assert annotations["eks.amazonaws.com/audience"] == "vault"
-    assert annotations["note"] == "hello"
 
 
 def test_an_existing_role_is_bound_by_its_arn(stack, accounts):
     arn = "arn:aws:iam::444455556666:role/api"
     api = accounts.add("Api", namespace="apps", name="api", role_arn=arn)
-    assert only_batch(stack)["apps/api"] == arn
+    assert only_bound(stack)["apps/api"] == arn
     with pytest.raises(AttributeError, match="grant where that role is defined"):
         _ = api.role
 
@@ -282,6 +273,123 @@ def test_the_functions_role_may_only_write_its_logs_and_see_its_cluster(stack, a
     assert describe["Action"] == "eks:DescribeCluster"
     assert json.dumps(describe["Resource"]).endswith('":cluster/payments-prod"]]}')
     assert "ManagedPolicyArns" not in role
+
+
+# Access by a Kubernetes group
+
+
+@pytest.fixture
+def grouped(stack):
+    return service_accounts(stack, kubernetes_group="irsa-stack", namespaces=["old"])
+
+
+def groups(stack):
+    return [
+        entry["Properties"].get("KubernetesGroups")
+        for entry in of_type(template_of(stack), "AWS::EKS::AccessEntry")
+    ]
+
+
+def allowed(rbac):
+    """What each group may do where: resource, names and verbs."""
+    return {
+        (role["metadata"]["name"], role["metadata"]["namespace"]): {
+            (resource, *rule.get("resourceNames", ())): rule["verbs"]
+            for rule in role["rules"]
+            for resource in rule["resources"]
+        }
+        for role in rbac["items"]
+        if role["kind"] == "Role"
+    }
+
+
+def test_each_function_is_in_a_group_of_its_own_and_has_no_access_policy(stack, grouped):
+    grouped.add("Api", namespace="apps", name="api")
+    AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
+    entries = of_type(template_of(stack), "AWS::EKS::AccessEntry")
+    assert sorted(groups(stack)) == [["irsa-stack:aws-node"], ["irsa-stack:binder"]]
+    assert all("AccessPolicies" not in entry["Properties"] for entry in entries)
+
+
+def test_the_rbac_is_that_of_the_namespaces_and_their_restarts(stack, grouped):
+    grouped.add("Api", namespace="apps", name="api", restart=["deployment/api"])
+    grouped.add("Job", namespace="jobs", name="job")
+    AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
+    found = allowed(grouped.rbac)
+    binder, aws_node = "irsa-stack:binder", "irsa-stack:aws-node"
+    assert found.keys() == {
+        (binder, "apps"), (binder, "jobs"), (binder, "old"), (aws_node, "kube-system"),
+    }  # fmt: skip
+    assert found[binder, "apps"]["deployments", "api"] == ["get", "patch"]
+    assert found[binder, "jobs"].keys() == {("serviceaccounts",)}
+    assert ("daemonsets", "aws-node") in found[aws_node, "kube-system"]
+
+
+def test_each_role_is_bound_to_the_group_of_its_name(grouped):
+    grouped.add("Api", namespace="apps", name="api")
+    bindings = [one for one in grouped.rbac["items"] if one["kind"] == "RoleBinding"]
+    for binding in bindings:
+        [subject] = binding["subjects"]
+        assert subject["name"] == binding["roleRef"]["name"] == binding["metadata"]["name"]
+    assert [one["metadata"]["namespace"] for one in bindings] == ["apps", "old"]
+
+
+def test_the_template_holds_the_rbac_for_kubectl(stack, grouped):
+    grouped.add("Api", namespace="apps", name="api")
+    assert template_of(stack)["Metadata"] == {"irsa-stack:rbac": grouped.rbac}
+
+
+def test_a_role_handed_in_is_told_its_rbac_too(stack):
+    role = aws_iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/binder")
+    accounts = service_accounts(stack, handler_role=role, kubernetes_group="irsa-stack")
+    accounts.add("Api", namespace="apps", name="api")
+    assert groups(stack) == []
+    assert allowed(accounts.rbac).keys() == {("irsa-stack:binder", "apps")}
+
+
+def test_without_a_group_there_is_no_rbac(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api")
+    assert accounts.rbac["items"] == []
+    assert "Metadata" not in template_of(stack)
+
+
+def test_a_group_makes_no_namespace(grouped):
+    [fault] = faults_of(grouped, create_namespace=True)
+    assert fault.startswith("create_namespace must go without kubernetes_group, got both")
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"kubernetes_group": "system:masters"}, "kubernetes_group must not start with 'system:'"),
+        ({"kubernetes_group": ""}, "kubernetes_group must be 2-63 letters"),
+        (
+            {"kubernetes_group": "irsa-stack", "namespaces": ["${Token[TOKEN.7]}"]},
+            "namespaces must be known at synth with kubernetes_group",
+        ),
+    ],
+)
+def test_refuses_a_group_that_could_not_be_let_in(stack, given, rule):
+    with pytest.raises(InvalidInput) as caught:
+        service_accounts(stack, **given)
+    [fault] = caught.value.faults
+    assert fault.startswith(rule)
+
+
+# Refresh
+
+
+@pytest.mark.parametrize("resource", ["Custom::ServiceAccounts", "Custom::AwsNodeRebinding"])
+def test_another_refresh_calls_the_functions(resource):
+    def properties(refresh):
+        stack = Stack(app_with_flags(), "Stack")
+        accounts = service_accounts(stack, refresh=refresh)
+        accounts.add("Api", namespace="apps", name="api")
+        AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts)
+        [body] = of_type(template_of(stack), resource)
+        return body["Properties"]
+
+    assert properties("1") == {**properties(None), "Refresh": "1"}
 
 
 def test_the_function_runs_where_a_private_endpoint_is_reached(stack):
@@ -370,9 +478,7 @@ def test_boundary_and_path_reach_every_role(stack, given, aws_node):
     )
     accounts.add("Api", namespace="apps", name="api")
     aws_node(stack, "AwsNode", service_accounts=accounts)
-    AwsLoadBalancerController(
-        stack, "LoadBalancers", service_accounts=accounts, vpc_id="vpc-0123456789abcdef0"
-    )
+    accounts.add_controller(AwsLoadBalancerController(vpc_id="vpc-0123456789abcdef0"))
     template = template_of(stack)
     roles = of_type(template, "AWS::IAM::Role")
     assert len(roles) == (4 if aws_node is AwsNodeAddon else 5)
@@ -521,7 +627,7 @@ def test_an_account_of_a_cluster_made_here_is_bound_once(stack):
 def test_a_refused_account_can_be_corrected(stack, accounts, wrong):
     faults_of(accounts, **wrong)
     accounts.add("Api", namespace="apps", name="api")
-    assert len(only_batch(stack)) == 1
+    assert len(only_bound(stack)) == 1
 
 
 @pytest.mark.parametrize("id", ["Binder", "Access", "Bindings", "Taken"])

@@ -11,10 +11,11 @@ export NODE_NO_WARNINGS := 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install synth test lint types check bench fmt snapshots schema requirements wheel docs clean
+.PHONY: help install synth review test lint types check bench fmt snapshots schema requirements wheel docs clean
 
 help: ## what you can type here
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@echo; echo "ENVIRONMENT=prod chooses environments/prod.yaml: make synth ENVIRONMENT=prod. Default: dev."
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; run: make PYTHON=python3.13 ...")'
@@ -22,22 +23,29 @@ $(BIN)/python:
 
 # Not compiled: Python compiles what it imports, and all of the CDK would take half a minute.
 $(VENV)/.app: requirements.txt | $(BIN)/python
+	@echo "installing the CDK and what the app needs into $(VENV), about 40 s"
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.app
+	@echo "installing what tests and linters need into $(VENV), about 30 s"
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 node_modules/.cdk: package-lock.json
+	@echo "installing the pinned CDK CLI into node_modules, about 5 s"
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 install: $(VENV)/.dev node_modules/.cdk ## the pinned Python packages and the pinned CDK CLI, once
 
-synth: $(VENV)/.app node_modules/.cdk ## CloudFormation of environments/$(ENVIRONMENT).yaml into cdk.out, no account needed
+synth: $(VENV)/.app node_modules/.cdk ## CloudFormation of environments/dev.yaml, or ENVIRONMENT=prod, into cdk.out; no account needed
 	$(CDK) synth --quiet --no-notices -c environment=$(ENVIRONMENT)
-	@echo "cdk.out/ holds the templates to review:"; ls cdk.out/*.template.json
+	@echo "cdk.out/ holds the templates to review:"
+	@$(BIN)/python -c 'import json; [print("cdk.out/" + a["properties"]["templateFile"]) for a in json.load(open("cdk.out/manifest.json"))["artifacts"].values() if a["type"] == "aws:cloudformation:stack"]'
+
+review: install ## your environment files, all of them: the review of their templates, the proof of their trust
+	$(BIN)/python -m tests.prove_environments
 
 test: install ## the tests: no account, no network beyond the registries
 	$(BIN)/python -m pytest -n auto --dist loadscope $(COVERAGE)
@@ -52,7 +60,7 @@ types: install ## mypy --strict, the library and each function's code
 	MYPYPATH=lambda $(BIN)/mypy lambda
 
 check: COVERAGE := --cov --cov-report=term
-check: lint types test ## what CI runs: lint, types, and `make test` with coverage
+check: lint types test review ## what CI runs: lint, types, `make test` with coverage, `make review`
 
 bench: install ## ours beside the stock library, into benchmarks/results.md
 	$(BIN)/python benchmarks/run.py

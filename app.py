@@ -12,6 +12,8 @@ from irsa_stack.stacks import define_stacks, review
 ENVIRONMENTS = Path("environments")  # the CLI runs this beside cdk.json
 
 app = App()
+for left in Path(app.outdir).glob("*.json"):
+    left.unlink()  # of an earlier synth, which another environment may have made
 path = ENVIRONMENTS / f"{app.node.try_get_context('environment') or 'dev'}.yaml"
 try:
     define_stacks(app, load_environment(path), files=ENVIRONMENTS)

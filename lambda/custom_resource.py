@@ -195,12 +195,7 @@ def _response(
 ) -> bytes:
     try:
         result = _checked(request, work(request, deadline))
-        response = _encoded(request, result.physical_id, "SUCCESS", Data=dict(result.data))
-        if len(response) >= RESPONSE_LIMIT_BYTES:
-            raise Failure(  # noqa: TRY301 - told like every other failure
-                f"the answer must be under {RESPONSE_LIMIT_BYTES} bytes, got {len(response)}; "
-                f"shorten {', '.join(sorted(result.data))}"
-            )
+        response = _succeeded(request, result)
     except Failure as failure:
         reason = str(failure)
     except BaseException as error:  # noqa: BLE001 - whatever happens, CloudFormation is answered
@@ -229,12 +224,29 @@ def _id_after_failure(request: Request, physical_id: Callable[[Request], str]) -
         return request.logical_id
 
 
+def _succeeded(request: Request, result: Answer) -> bytes:
+    # What is done must not be told as failed because there is much to tell.
+    data = dict(result.data)
+    while True:
+        response = _encoded(request, result.physical_id, "SUCCESS", Data=data)
+        longest = max(data, key=lambda name: len(json.dumps(data[name])), default="")
+        if len(response) < RESPONSE_LIMIT_BYTES or not data.get(longest):
+            return response
+        data[longest] = _shorter(data[longest])
+        log("cut in the answer", level="WARNING", name=longest)
+
+
+def _shorter(text: str) -> str:
+    kept = text.removesuffix(" ...")
+    return f"{kept[: len(kept) * 3 // 4]} ..." if len(kept) > 1 else ""
+
+
 def _failed(request: Request, physical_id: str, reason: str) -> bytes:
     log(f"{request.type} failed", level="ERROR", physical_id=physical_id, reason=reason)
     response = _encoded(request, physical_id, "FAILED", Reason=reason)
     while len(response) >= RESPONSE_LIMIT_BYTES and reason:
-        reason = reason[: len(reason) * 3 // 4]
-        response = _encoded(request, physical_id, "FAILED", Reason=f"{reason} ...")
+        reason = _shorter(reason)
+        response = _encoded(request, physical_id, "FAILED", Reason=reason)
     return response
 
 

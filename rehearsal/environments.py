@@ -1,4 +1,4 @@
-"""Environment files for tests: `environments/local.yaml` with other service accounts."""
+"""Environment files for tests: the fixture `local.yaml` with other service accounts."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import yaml
 
 from rehearsal.account import ACCOUNT_ID, REGION, REPOSITORY
 
-LOCAL = REPOSITORY / "environments" / "local.yaml"
+LOCAL = REPOSITORY / "tests" / "fixtures" / "environments" / "local.yaml"
 
 ALLOWED_PARAMETER = "/rehearsal/allowed"
 OTHER_PARAMETER = "/rehearsal/other"
@@ -56,7 +56,7 @@ def write_environment(
 
 
 def without_kubernetes(folder: Path, *, computed_thumbprint: bool) -> Path:
-    """Write `environments/local.yaml` for a cluster without an API server: roles only.
+    """Write the fixture `local.yaml` for a cluster without an API server: roles only.
 
     Args:
         folder: where to.

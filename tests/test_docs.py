@@ -10,7 +10,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.sybil import Sybil
 
 import irsa_stack
-from irsa_stack.review.trust_review import RULES
+from irsa_stack.review.rules import RULES
+from irsa_stack.review.rules_table import rules_table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,6 +78,7 @@ def test_a_heading_quotes_a_message_that_exists(message):
 
 def test_every_rule_of_the_trust_review_is_explained():
     assert re.findall(r"^\| `(IRSA\d+)` \|", TROUBLESHOOTING, re.MULTILINE) == list(RULES)
+    assert rules_table() in TROUBLESHOOTING
 
 
 def test_every_step_of_the_aws_node_transaction_can_be_searched_for():

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from irsa_stack.review.template import template_findings
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/app.py"))
 
@@ -56,3 +58,7 @@ def test_synthesises_roles_with_their_trust_in_the_open(templates):
     assert web_identity
     assert all(":sub" in role and "sts.amazonaws.com" in role for role in web_identity)
     assert not any("CfnJson" in json.dumps(template) for template in templates)
+
+
+def test_the_review_finds_nothing(templates):
+    assert [one for template in templates for one in template_findings(template)] == []

@@ -1,9 +1,11 @@
 """`aws-node`, the VPC CNI's DaemonSet, moved to a role of its own."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from aws_cdk import Aws, CfnResource, CustomResource, Duration, RemovalPolicy
+from aws_cdk import Aws, CfnResource, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
@@ -149,6 +151,9 @@ class AwsNodeRebinding(Construct):
                 "RolloutTimeoutSeconds": str(int(wait or ROLLOUT_SECONDS_AT_MOST)),
             },
         )
+        cast("CfnResource", resource.node.default_child).override_logical_id(
+            _logical_id(Stack.of(self).resolve(cluster.cluster_name))
+        )
         resource.node.add_dependency(function.ready)
         if service_accounts.handler_role is None:
             access = define_access_entry(
@@ -288,6 +293,16 @@ def _define_role(
         permissions_boundary=service_accounts.settings.permissions_boundary,
         tags=role_tags(AWS_NODE, service_accounts.cluster.cluster_name),
     )
+
+
+def _logical_id(cluster_name: object) -> str:
+    """Return one id a cluster, whatever the constructs are called.
+
+    Under another id CloudFormation would take the binding for a second one, and let the first undo
+    it.
+    """
+    digest = hashlib.sha256(json.dumps(cluster_name, sort_keys=True).encode()).hexdigest()
+    return f"AwsNodeRebinding{digest[:8].upper()}"
 
 
 def _family_faults(ip_family: str) -> Iterator[str]:

@@ -107,6 +107,8 @@ class HandlerFunction(Construct):
     ) -> None:
         super().__init__(scope, id)
         settings = settings or FunctionSettings()
+        self.settings = settings
+        """What it was defined with."""
 
         log_group = logs.LogGroup(
             self,

@@ -1,8 +1,8 @@
 """The IAM OIDC provider that makes IAM trust a cluster's service account tokens."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import jsii
 from aws_cdk import Aws, CfnTag, Fn, Resource, Stack, Token
@@ -19,9 +19,6 @@ from irsa_stack.iam.thumbprints import Thumbprints
 from irsa_stack.iam.trust import STS_AUDIENCE
 
 _CLIENT_IDS_AT_MOST = 100
-
-_ISSUER_URLS: "WeakKeyDictionary[Stack, set[str]]" = WeakKeyDictionary()
-"""Issuers that each stack has a provider of."""
 
 
 @jsii.implements(iam.IOpenIdConnectProvider)
@@ -75,17 +72,16 @@ class EksOidcProvider(Resource):
         settings: FunctionSettings | None = None,
     ) -> None:
         super().__init__(scope, id)
-        stack = self.stack
         refuse(
             [
                 *issuer_url_faults(issuer_url),
                 *_client_ids_faults(client_ids),
                 *_thumbprints_faults(thumbprints),
                 *tags_faults(len(tags or {}), of=id),
-                *_twice_faults(issuer_url, stack),
+                *_twice_faults(issuer_url, self.stack),
             ]
         )
-        _ISSUER_URLS.setdefault(stack, set()).add(issuer_url)
+        Construct(self.stack, _marker_id(issuer_url))
         chosen = thumbprints or Thumbprints.computed()
 
         self.root_ca_thumbprint: RootCaThumbprint | None = None
@@ -194,11 +190,16 @@ def _thumbprints_faults(thumbprints: object) -> Iterator[str]:
 
 def _twice_faults(issuer_url: str, stack: Stack) -> Iterator[str]:
     """Refuse what IAM would at deploy: an account has one provider an issuer."""
-    if issuer_url in _ISSUER_URLS.get(stack, ()):
+    if stack.node.try_find_child(_marker_id(issuer_url)) is not None:
         yield (
             f"issuer_url must have one EksOidcProvider in a stack, got {issuer_url!r} twice; pass"
             " the first one on"
         )
+
+
+def _marker_id(issuer_url: str) -> str:
+    """Return the id of the construct that says in a stack that an issuer has a provider."""
+    return f"OidcProviderOf{hashlib.sha256(str(issuer_url).encode()).hexdigest()[:8]}"
 
 
 def _client_ids_faults(client_ids: Sequence[str]) -> list[str]:

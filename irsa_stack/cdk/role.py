@@ -1,5 +1,6 @@
 """IAM roles that only named service accounts can assume."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -169,7 +170,7 @@ class IrsaRole(Resource):
         self.service_accounts: tuple[ServiceAccountIdentity, ...] = tuple(accounts)
         """The accounts trusted by name at definition."""
         self._managed_policy_arns = [policy.managed_policy_arn for policy in managed_policies]
-        self._resource = iam.CfnRole(
+        self._resource = _RoleResource(
             self,
             "Resource",
             assume_role_policy_document=self._trusted.document,
@@ -194,6 +195,7 @@ class IrsaRole(Resource):
         self._grants = grants
         self._arn: str | None = None
         self._grantee: iam.IRole | None = None
+        _Checks.of(scope).trust(self, self._trust_faults)
 
     @property
     def trust_policy(self) -> dict[str, Any]:
@@ -347,9 +349,21 @@ class IrsaRole(Resource):
 
     def _account_checked(self) -> str:
         """Return the account, and see to it that what the role is granted is checked."""
-        granted = _Granted.of(self._scope)
-        granted.check(self, self._granted_documents, self._inline_faults)
-        return granted.account
+        checks = _Checks.of(self._scope)
+        checks.grants(self, self._granted_documents, self._inline_faults)
+        return checks.account
+
+    def _trust_faults(self) -> list[str]:
+        """Say what changed the trust policy behind our back: an aspect, or an override."""
+        found: object = self._resource.assume_role_policy_document
+        changes = [*self._resource.overridden]
+        if found != self._trusted.document:
+            changes.append("another assume_role_policy_document")
+        return [
+            f"trust policy of {self._label} must be the one that was asked for, got {change};"
+            " change it with add_trust(Trust(...)), and give others a role of their own"
+            for change in changes
+        ]
 
     def _granted_documents(self) -> list[iam.PolicyDocument]:
         if self._grantee is not None and not self._granted:
@@ -428,9 +442,30 @@ class _Trusted:
         return trust_document(self.policy, self.names)
 
 
+class _RoleResource(iam.CfnRole):
+    """A role that remembers which overrides reach its trust policy."""
+
+    @property
+    def overridden(self) -> list[str]:
+        """What the overrides are."""
+        found: list[str] = self.__dict__.setdefault("_overridden", [])
+        return found
+
+    def add_override(self, path: str, value: object) -> None:
+        """Override as the CDK does; every other kind of override comes through here."""
+        if _TRUST_PATH.match(path):
+            self.overridden.append(f"an override of {path}")
+        super().add_override(path, value)
+
+
+_TRUST_PATH = re.compile(r"(Type|Properties|Properties\.AssumeRolePolicyDocument(\..*)?)$")
+
+
 @jsii.implements(IValidation)
-class _Granted:
-    """Check what the roles of a stack were granted, once all is known and before it is written.
+class _Checks:
+    """Check the roles of a stack, once all is known and before it is written.
+
+    Their trust policies must be what was asked for, and what they were granted must fit.
 
     One for all of them: each call into Node costs as much as a twentieth of a role.
     """
@@ -438,20 +473,25 @@ class _Granted:
     def __init__(self, stack: Stack) -> None:
         self.account = stack.account
         self._stack = stack
+        self._trusts: dict[IrsaRole, Callable[[], list[str]]] = {}
         self._roles: dict[IrsaRole, tuple[_Documents, _Faults]] = {}
         stack.node.add_validation(self)
 
     @classmethod
-    def of(cls, scope: Construct) -> "_Granted":
+    def of(cls, scope: Construct) -> "_Checks":
         """Return that of the stack that *scope* is in, defining it at the first call."""
-        if scope not in _GRANTED:
+        if scope not in _CHECKS:
             stack = Stack.of(scope)
-            if stack not in _GRANTED:
-                _GRANTED[stack] = cls(stack)
-            _GRANTED[scope] = _GRANTED[stack]
-        return _GRANTED[scope]
+            if stack not in _CHECKS:
+                _CHECKS[stack] = cls(stack)
+            _CHECKS[scope] = _CHECKS[stack]
+        return _CHECKS[scope]
 
-    def check(self, role: IrsaRole, documents: "_Documents", faults: "_Faults") -> None:
+    def trust(self, role: IrsaRole, faults: Callable[[], list[str]]) -> None:
+        """Check the trust policy of *role* for its *faults*."""
+        self._trusts[role] = faults
+
+    def grants(self, role: IrsaRole, documents: "_Documents", faults: "_Faults") -> None:
         """Check the *documents* of *role* for their *faults*."""
         self._roles[role] = documents, faults
 
@@ -460,15 +500,18 @@ class _Granted:
         roles = self._roles.values()
         granted = self._stack.resolve([documents() for documents, _ in roles])
         return [
-            fault
-            for (_, faults), documents in zip(roles, granted, strict=True)
-            for fault in faults([quotas.longest_document(document) for document in documents])
+            *(fault for faults in self._trusts.values() for fault in faults()),
+            *(
+                fault
+                for (_, faults), documents in zip(roles, granted, strict=True)
+                for fault in faults([quotas.longest_document(document) for document in documents])
+            ),
         ]
 
 
 _Documents = Callable[[], list[iam.PolicyDocument]]
 _Faults = Callable[[Sequence[Mapping[str, Any]]], list[str]]
-_GRANTED: "WeakKeyDictionary[Construct, _Granted]" = WeakKeyDictionary()
+_CHECKS: "WeakKeyDictionary[Construct, _Checks]" = WeakKeyDictionary()
 
 
 def provider_facts(oidc_provider: iam.IOpenIdConnectProvider) -> tuple[str, str]:

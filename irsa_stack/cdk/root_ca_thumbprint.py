@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from weakref import WeakKeyDictionary
+from typing import cast
 
 from aws_cdk import CustomResource, Duration, Fn, Stack
 from constructs import Construct
@@ -16,11 +16,6 @@ from irsa_stack.iam.thumbprints import thumbprints_faults
 _FUNCTION_ID = "RootCaThumbprintFunction"
 _FUNCTION_SECONDS = 60
 _SERVICE_TIMEOUT = Duration.seconds(180)
-
-_FUNCTIONS: "WeakKeyDictionary[Stack, tuple[HandlerFunction, FunctionSettings]]" = (
-    WeakKeyDictionary()
-)
-"""The one function of each stack, and the settings that it was defined with."""
 
 
 class RootCaThumbprint(Construct):
@@ -129,10 +124,9 @@ class RootCaThumbprint(Construct):
 def _function(scope: Construct, settings: FunctionSettings | None) -> HandlerFunction:
     """Return the stack's one function, defining it at the first call."""
     stack = Stack.of(scope)
-    defined = _FUNCTIONS.get(stack)
+    defined = stack.node.try_find_child(_FUNCTION_ID)
     if defined is None:
-        settings = settings or FunctionSettings()
-        function = HandlerFunction(
+        return HandlerFunction(
             stack,
             _FUNCTION_ID,
             handler="root_ca_thumbprint.on_event.handle",
@@ -141,11 +135,9 @@ def _function(scope: Construct, settings: FunctionSettings | None) -> HandlerFun
             service_timeout=_SERVICE_TIMEOUT,
             settings=settings,
         )
-        _FUNCTIONS[stack] = function, settings
-        return function
-    function, first = defined
+    function = cast("HandlerFunction", defined)
     if settings is not None:
-        refuse(_settings_faults(settings, first))
+        refuse(_settings_faults(settings, function.settings))
     return function
 
 

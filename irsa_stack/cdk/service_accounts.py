@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 import jsii
-from aws_cdk import Aws, CustomResource, Duration, IResolvable, Stage
+from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, DependencyGroup, IConstruct
 
+from irsa_stack.cdk.account_claims import AccountClaims
 from irsa_stack.cdk.cluster_access import (
     FUNCTION_SECONDS,
     SERVICE_TIMEOUT,
@@ -27,10 +28,9 @@ from irsa_stack.cdk.handler_function import FunctionSettings, HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.kubectl_layer import kubectl_layer as layer_for_version
 from irsa_stack.cdk.role import IrsaRole, Trust
-from irsa_stack.cdk.service_account_batches import (
+from irsa_stack.cdk.service_account_entry import (
     ROLE_ARN_CHARACTERS,
     BoundEntry,
-    ServiceAccountBatches,
     produced,
     size_faults,
 )
@@ -40,13 +40,10 @@ from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.quotas import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
 from irsa_stack.iam.trust import STS_AUDIENCE, default_account_faults
-from irsa_stack.kubernetes.account_claims import AccountClaims
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubernetes.service_account_manifest import (
     COMMON_MANIFEST,
-    MANAGED_BY_LABEL,
     metadata_faults,
-    service_account_manifest,
     token_expiration_faults,
     webhook_annotations,
 )
@@ -138,7 +135,7 @@ class IrsaServiceAccounts(Construct):
     """Define the service accounts of one cluster, and bind each to a role of its own.
 
     Synthesises one `AWS::IAM::Role` an account and, however many accounts there are, one custom
-    resource a batch that carries all manifests, with one function and one access entry.
+    resource that carries all manifests, with one function and one access entry.
 
     Args:
         cluster: an `aws_eks` or `aws_eks_v2` cluster, or a `ClusterConnection`. With private-only
@@ -224,18 +221,14 @@ class IrsaServiceAccounts(Construct):
         self._creates_namespaces = False
         self.handler_role = handler_role
         """Role handed in for the functions made for this cluster, if any."""
-        # The claims last as long as the stage does, and it as long as whoever has made claims.
-        self._stage = Stage.of(self) or self.node.root
-        self.claims = AccountClaims.of(
-            self._stage, (self.cluster.cluster_name, self.cluster.endpoint)
-        )
+        self.claims = AccountClaims.of(self, self.cluster)
         """Who binds which account of the cluster."""
         self._claimant = f"{type(self).__name__} {self.node.path!r}"
         self._ids: set[str] = {"Access", "Binder", "Bindings", "Controllers"}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
         self._access: list[TaggableResource] = []
-        self._batches = ServiceAccountBatches(self._define_batch)
+        self._entries: dict[str, BoundEntry] = {}
         self._bindings = Construct(self, "Bindings")
         self._controllers = Construct(self, "Controllers")
         self._grants = DependencyGroup()
@@ -336,7 +329,6 @@ class IrsaServiceAccounts(Construct):
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
             *_restart_faults(restart, ownership),
-            *size_faults(labels=labels or {}, annotations=annotations or {}, restart=restart),
             *_ownership_faults(
                 ownership,
                 force=force,
@@ -410,21 +402,9 @@ class IrsaServiceAccounts(Construct):
         )
         if ownership in (Ownership.CREATE, Ownership.ADOPT):
             with withdrawn_if_refused(self, id):
-                self._batches.bind(
+                self._bind(
                     BoundEntry(
-                        identity=identity,
-                        ownership=ownership,
-                        manifest=service_account_manifest(
-                            identity,
-                            annotations={**(annotations or {}), **own},
-                            labels={
-                                **(labels or {}),
-                                **(MANAGED_BY_LABEL if ownership is Ownership.CREATE else {}),
-                            },
-                        ),
-                        restart=tuple(restart),
-                        force=force,
-                        create_namespace=create_namespace,
+                        key=str(identity),
                         role_arn=role_arn,
                         role_arn_characters=ROLE_ARN_CHARACTERS
                         + (
@@ -432,6 +412,12 @@ class IrsaServiceAccounts(Construct):
                             if created is None
                             else len(path or self.settings.role_path or "")
                         ),
+                        ownership=ownership,
+                        labels=labels or {},
+                        annotations={**(annotations or {}), **own},
+                        restart=tuple(restart),
+                        force=force,
+                        create_namespace=create_namespace,
                     )
                 )
             self._namespaces.add(namespace)
@@ -491,30 +477,35 @@ class IrsaServiceAccounts(Construct):
         if id in self._ids:
             yield f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
 
-    def _define_batch(self, id: str, accounts: IResolvable) -> CustomResource:
+    def _bind(self, entry: BoundEntry) -> None:
+        """Let the custom resource carry *entry*, defining it at the first call."""
+        refuse(size_faults(self._entries, entry))
         if self._function is None:
             with withdrawn_if_refused(self, "Binder"):
                 self._function = self._define_function()
-        batch = CustomResource(
-            self._bindings,
-            id,
-            resource_type="Custom::ServiceAccounts",
-            service_token=self._function.service_token,
-            service_timeout=SERVICE_TIMEOUT,
-            properties={
-                "Cluster": {
-                    "Name": self.cluster.cluster_name,
-                    "Endpoint": self.cluster.endpoint,
-                    "CertificateAuthorityData": self.cluster.certificate_authority_data,
+            resource = CustomResource(
+                self._bindings,
+                # The id that it has had from the start: under another, all would be bound anew.
+                "Batch0",
+                resource_type="Custom::ServiceAccounts",
+                service_token=self._function.service_token,
+                service_timeout=SERVICE_TIMEOUT,
+                properties={
+                    "Cluster": {
+                        "Name": self.cluster.cluster_name,
+                        "Endpoint": self.cluster.endpoint,
+                        "CertificateAuthorityData": self.cluster.certificate_authority_data,
+                    },
+                    "Manifest": COMMON_MANIFEST,
+                    **self._rollout,
+                    "ServiceAccounts": produced(
+                        lambda: {key: one.property for key, one in sorted(self._entries.items())}
+                    ),
                 },
-                "Manifest": COMMON_MANIFEST,
-                **self._rollout,
-                "ServiceAccounts": accounts,
-            },
-        )
-        # A pod must not find its role before the role has its permissions.
-        batch.node.add_dependency(self._grants, self._function.ready, *self._access)
-        return batch
+            )
+            # A pod must not find its role before the role has its permissions.
+            resource.node.add_dependency(self._grants, self._function.ready, *self._access)
+        self._entries[entry.key] = entry
 
     def _define_function(self) -> HandlerFunction:
         function = HandlerFunction(

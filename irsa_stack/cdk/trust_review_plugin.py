@@ -1,10 +1,9 @@
 """Review of every trust policy of an app at synth, those written by hand too."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import jsii
 from aws_cdk import (
@@ -16,17 +15,10 @@ from aws_cdk import (
     PolicyViolation,
 )
 
-from irsa_stack.cloudformation.intrinsics import Intrinsics
-from irsa_stack.iam.arn import partition_of_region
-from irsa_stack.review.trust_review import (
-    RULES,
-    Finding,
-    role_annotation_findings,
-    trust_policy_findings,
-)
+from irsa_stack.review.rules import RULES
+from irsa_stack.review.template import template_findings
 
 _BROKEN = "IRSA000"
-_ANY_ACCOUNT = "111122223333"
 
 
 @jsii.implements(IPolicyValidationPlugin)
@@ -81,28 +73,6 @@ class TrustReview:
         return PolicyValidationPluginReport(success=not violations, violations=violations)
 
 
-def template_findings(
-    template: Mapping[str, Any], *, region: str | None = None, account: str | None = None
-) -> Iterator[tuple[str, str, Finding]]:
-    """Return what is wrong in a template: logical id, property and finding."""
-    known = {"AWS::AccountId": account or _ANY_ACCOUNT}
-    partition = None
-    if region is not None:
-        partition = partition_of_region(region)
-        known |= {"AWS::Partition": partition, "AWS::Region": region}
-    resources = template.get("Resources", {})
-    intrinsics = Intrinsics(resources=resources, known=known)
-    for logical_id, resource in resources.items():
-        properties = intrinsics.resolved(resource.get("Properties", {}))
-        if resource["Type"] == "AWS::IAM::Role":
-            document = properties.get("AssumeRolePolicyDocument")
-            for finding in trust_policy_findings(document, partition=partition, account=account):
-                yield logical_id, "AssumeRolePolicyDocument", finding
-        else:
-            for finding in role_annotation_findings(properties, partition=partition):
-                yield logical_id, "", finding
-
-
 def _templates(path: Path) -> Iterator[Path]:
     """Return the template at *path*, and those of its nested stacks, however deep: its assets."""
     yield path
@@ -119,21 +89,28 @@ def _violations(stack: PolicyValidationStack, path: Path) -> Iterator[PolicyViol
     found = template_findings(
         template, region=_literal(stack.region), account=_literal(stack.account_id)
     )
-    for logical_id, property_name, finding in found:
-        description, _, fix = finding.fault.rpartition("; ")
+    for finding in found:
+        if finding.is_remark:
+            continue  # said by the command; somebody may mean it
         yield PolicyViolation(
-            rule_name=finding.rule,
-            description=description or finding.fault,
-            fix=fix,
+            rule_name=finding.id,
+            description=finding.message,
+            fix=finding.fix,
             severity="error",
+            rule_metadata={"severity": finding.severity, "source": RULES[finding.id].source},
             violating_resources=[
                 PolicyViolatingResource(
-                    resource_logical_id=logical_id,
+                    resource_logical_id=finding.resource,
                     template_path=str(path),
-                    locations=["/".join(filter(None, ["Properties", property_name]))],
+                    locations=[_location(finding.where)],
                 )
             ],
         )
+
+
+def _location(where: str) -> str:
+    """Return the property, without the part of it that is meant."""
+    return "/".join(filter(None, ["Properties", where.partition("/Statement")[0]]))
 
 
 def _literal(value: str | None) -> str | None:

@@ -1,1 +1,1 @@
-"""Its language: deploy-time values, `Fn::Sub`, intrinsic functions, policy documents."""
+"""CloudFormation: deploy-time values, Fn::Sub, what values can turn out to be."""

@@ -16,6 +16,9 @@ from irsa_stack.environment.values import KeyArn, Namespace, PolicyArn, RolePath
 from irsa_stack.faults import refuse
 from irsa_stack.iam import quotas
 
+STACKS = 64
+"""The most stacks that the service accounts of an environment are spread over."""
+
 _TAG_KEY_CHARACTERS, _TAG_VALUE_CHARACTERS = 128, 256
 
 
@@ -48,9 +51,9 @@ class Environment(Part):
     """Controllers that get a role."""
     service_accounts: ServiceAccountList = Field(default_factory=list)
     """Applications' service accounts."""
-    service_account_stacks: Annotated[int, Field(ge=1, le=64)] | None = None
-    """How many stacks the accounts are spread over. Default: as many as their number asks; a
-    number given here keeps every account where it is, whatever comes or goes."""
+    service_account_stacks: Annotated[int, Field(ge=1, le=STACKS)] = 1
+    """How many stacks the accounts are spread over; one holds 400. Another number moves accounts to
+    other stacks, and they lose their roles meanwhile, so choose it before you need it."""
     namespaces: list[Namespace] = Field(default_factory=list)
     """Namespaces to keep access to for the deploy that removes their last account."""
     permissions_boundary: PolicyArn | None = None

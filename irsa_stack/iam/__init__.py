@@ -1,1 +1,1 @@
-"""IAM: ARNs, issuers, trust policies, quotas and thumbprints."""
+"""IAM: ARNs, issuers, trust policies, conditions, statements, quotas and thumbprints."""

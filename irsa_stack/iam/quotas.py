@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
-from irsa_stack.cloudformation.intrinsics import Intrinsics
+from irsa_stack.cloudformation.outcomes import Template
 from irsa_stack.iam.issuer import LONGEST_EKS_ISSUER
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -60,7 +60,7 @@ def longest_document(document: Mapping[str, Any]) -> dict[str, Any]:
         f"AWS::{pseudo.removeprefix('AWS.')}": "x" * characters
         for pseudo, characters in _LONGEST_PSEUDO_PARAMETER.items()
     }
-    found: dict[str, Any] = Intrinsics(resources={}, known=known).resolved(document)
+    found: dict[str, Any] = Template(resources={}, known=known).resolved(document)
     return found
 
 

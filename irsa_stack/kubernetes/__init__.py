@@ -1,1 +1,1 @@
-"""Service accounts as Kubernetes has them: identities, manifests, and who binds which."""
+"""Service accounts as Kubernetes has them: identities, manifests."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.kubernetes.identity import ServiceAccountIdentity
 
 ROLE_ARN_ANNOTATION = "eks.amazonaws.com/role-arn"
 AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
@@ -24,7 +23,6 @@ OWN_ANNOTATIONS = frozenset(
     }
 )
 
-MANAGED_BY_LABEL = {"app.kubernetes.io/managed-by": "irsa-stack"}
 OWN_PREFIX = "irsa-stack/"
 """Annotations that the binder keeps on an object: whose it is, and what it replaced."""
 
@@ -36,12 +34,12 @@ COMMON_MANIFEST: Mapping[str, Any] = {
     "metadata": {
         "name": "<name>",
         "namespace": "<namespace>",
-        "labels": MANAGED_BY_LABEL,
+        "labels": {"app.kubernetes.io/managed-by": "irsa-stack"},
         "annotations": {ROLE_ARN_ANNOTATION: ROLE_PLACEHOLDER, REGIONAL_STS_ANNOTATION: "true"},
     },
 }
-"""The manifest of every account of which nothing special is asked. What is the account's own stands
-beside it, as `<namespace>/<name>` and the role: a thousand accounts fit a template."""
+"""The manifest of every service account that we make. What one has of its own stands beside it:
+name and role, and what is special."""
 
 TOKEN_EXPIRATION_SECONDS = (600, 86_400)
 ANNOTATIONS_BYTES = 256 * 1024
@@ -52,32 +50,6 @@ _KEY_PREFIX = re.compile(
     r"(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
 )
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-
-
-def service_account_manifest(
-    identity: ServiceAccountIdentity,
-    *,
-    annotations: Mapping[str, str],
-    labels: Mapping[str, str],
-) -> dict[str, Any]:
-    """Return the manifest of *identity*; annotation values may be known only at deploy."""
-    metadata: dict[str, Any] = {"name": identity.name, "namespace": identity.namespace}
-    if labels:
-        metadata["labels"] = dict(sorted(labels.items()))
-    metadata["annotations"] = dict(sorted(annotations.items()))
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-
-
-def is_common(
-    manifest: Mapping[str, Any], identity: ServiceAccountIdentity, *, role_arn: str
-) -> bool:
-    """Whether *manifest* is the common one with this name, namespace and role."""
-    metadata = COMMON_MANIFEST["metadata"]
-    return manifest == service_account_manifest(
-        identity,
-        annotations={**metadata["annotations"], ROLE_ARN_ANNOTATION: role_arn},
-        labels=metadata["labels"],
-    )
 
 
 def webhook_annotations(

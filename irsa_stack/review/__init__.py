@@ -1,5 +1,5 @@
-"""The review of trust policies, without the CDK."""
+"""The review: whom a role lets in, and what is wrong with that. Without the CDK."""
 
-from irsa_stack.review.trust_review import RULES
+from irsa_stack.review.rules import RULES
 
 __all__ = ["RULES"]

@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Annotations, App
+from aws_cdk import App
 
 from irsa_stack.environment.environment import Environment
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import review
-from irsa_stack.stacks.service_accounts import (
-    ServiceAccountsStack,
-    part_before,
-    service_account_parts,
-)
+from irsa_stack.stacks.service_accounts import ServiceAccountsStack, refuse_crowded_stacks
 from irsa_stack.stacks.settings import checked
 
 __all__ = ["EksClusterStack", "Environment", "ServiceAccountsStack", "define_stacks", "review"]
@@ -33,6 +29,7 @@ def define_stacks(
         InvalidInput: a property breaks a rule; all faults are listed.
     """
     settings = checked(settings)
+    refuse_crowded_stacks(settings)
     name = f"{settings.service_type}-{settings.environment}"
     cluster = None
     if settings.cluster.new is not None:
@@ -43,9 +40,8 @@ def define_stacks(
             files=files,
             description=f"EKS cluster {settings.cluster_name} with IAM roles for service accounts",
         )
-    parts = service_account_parts(settings)
-    defined: list[ServiceAccountsStack] = []
-    for part in range(parts):
+    first: ServiceAccountsStack | None = None
+    for part in range(settings.service_account_stacks):
         stack = ServiceAccountsStack(
             app,
             # The first keeps its name when others join it.
@@ -53,18 +49,12 @@ def define_stacks(
             settings=settings,
             cluster=cluster,
             part=part,
-            parts=parts,
+            parts=settings.service_account_stacks,
             files=files,
             description=f"Roles of the service accounts of EKS cluster {settings.cluster_name}",
         )
-        before = part_before(part)
-        if before is not None:
-            stack.add_dependency(defined[before])
-        defined.append(stack)
-    if parts > 1 and settings.service_account_stacks is None:
-        Annotations.of(defined[0]).add_warning_v2(
-            "irsa-stack:serviceAccountStacks",
-            f"{len(settings.service_accounts)} service accounts take {parts} stacks. Write"
-            f" 'service_account_stacks: {parts}' into the environment file, or a larger number: at"
-            f" the next doubling half of the accounts move, and lose their roles meanwhile",
-        )
+        if first is None:
+            first = stack
+        else:
+            # What leaves the first stack for another must be removed before it is made anew.
+            stack.add_dependency(first)

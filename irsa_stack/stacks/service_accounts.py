@@ -19,7 +19,7 @@ from irsa_stack.cdk.handler_function import FunctionSettings
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
 from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.environment.cluster import ExistingCluster
-from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
@@ -233,42 +233,35 @@ class ServiceAccountsStack(Stack):
             CfnOutput(self, name, value=value, description=description)
 
 
-def service_account_parts(settings: Environment) -> int:
-    """Return how many stacks the accounts are spread over: what the file says, or a power of two.
-
-    An account's stack follows from its name and this number alone, so that no neighbour moves it.
+def refuse_crowded_stacks(settings: Environment) -> None:
+    """Refuse a number of stacks that is too small for CloudFormation's limits.
 
     Raises:
-        InvalidInput: the number in the file is too small for CloudFormation's limits.
+        InvalidInput: a stack would hold too much; the error names the number to write.
     """
     given = settings.service_account_stacks
-    parts = given or 1
-    while (fullest := _fullest(settings, parts)) > 1:
-        if given is not None:
-            refuse(
-                [
-                    f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} accounts,"
-                    f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of"
-                    f" template a stack, got {given}, which fills one to {fullest:.0%}; raise it"
-                ]
+    if _fullest(settings, given) <= 1:
+        return
+    enough = next((n for n in range(given + 1, STACKS + 1) if _fullest(settings, n) <= 1), None)
+    refuse(
+        [
+            f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} service accounts,"
+            f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of template"
+            f" a stack, got {given}, which fills one to {_fullest(settings, given):.0%}; "
+            + (
+                "use several environments"
+                if enough is None
+                else f"write service_account_stacks: {enough}, or more to leave room"
             )
-        parts *= 2
-    return parts
+        ]
+    )
 
 
 def part_of(account: ServiceAccountSettings, parts: int) -> int:
-    """Return which part holds *account*."""
+    """Return which part holds *account*: its name alone decides, so that no neighbour moves it."""
+    # Which bytes does not matter, but others would move every service account.
     digest = hashlib.sha256(str(account.identity).encode()).digest()
-    # Other bytes than those that choose the batch within a stack, lest a part fill one batch only.
     return int.from_bytes(digest[8:16]) % parts
-
-
-def part_before(part: int) -> int | None:
-    """Return the part that an account of *part* was in when there were fewer: less its top bit.
-
-    It must be deployed first, so that an account is removed there before it is made here.
-    """
-    return part - (1 << (part.bit_length() - 1)) if part else None
 
 
 def _fullest(settings: Environment, parts: int) -> float:

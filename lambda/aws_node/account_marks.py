@@ -3,8 +3,8 @@
 Beside the role annotation stand marks of ours. `irsa-stack/owner` names the custom resource that
 bound the account. `irsa-stack/detached-policies` is the journal: which policies the node roles had
 when `aws-node` got a role of its own. It is written before the first of them is detached, and in
-the same write as the role, so that neither is ever there without the other. `irsa-stack/undo` is
-what we replaced of another resource of our stack, until that lets go of the account.
+the same write as the role, so that neither is ever there without the other. `irsa-stack/events`
+names the last events that worked on it, newest first: an event that finds a newer one stops.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from aws_node.rebinding import Attachment, Rebinding
-from kubernetes_api.owner import OWNER, Owner, owner_of
+from aws_node.rebinding import Attachment
+from kubernetes_api.owner import OWNER, Holder, Owner, owner_of
 from kubernetes_api.shared_keys import (
     ROLE_ARN_ANNOTATION,
-    SECTIONS,
-    applied_keys,
     conflicts,
     guarded,
     has_foreign_manager,
@@ -25,15 +23,20 @@ from kubernetes_api.shared_keys import (
     keys_of,
     managers_of,
 )
-from kubernetes_api.undo_journal import UNDO, read_undo_journal, taken_from, undo_journal
+from kubernetes_api.undo_journal import UNDO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from aws_node.rebinding import Rebinding
     from kubernetes_api.shared_keys import Object
 
 JOURNAL = "irsa-stack/detached-policies"
+EVENTS = "irsa-stack/events"
 ACCOUNT = "kube-system/aws-node"
+# The event of an undoing is the failed one's with this behind it.
+UNDOING = "/undo"
+_REMEMBERED = 4
 # The field manager of EKS, when it runs the VPC CNI as a managed add-on with a role.
 _ADDON = "eks"
 
@@ -43,19 +46,12 @@ def role_of(account: Object) -> str | None:
     return keys_of(account)["annotations"].get(ROLE_ARN_ANNOTATION)
 
 
-def is_foreign(account: Object, role_arn: str) -> bool:
-    """Whether the account has a role that is not ours to replace."""
-    return bool(conflicts(account, {"annotations": {ROLE_ARN_ANNOTATION: role_arn}}))
-
-
 def refusal(account: Object, wanted: Rebinding, owner: Owner) -> str:
     """Why the account cannot be bound, in words; empty when it can."""
-    # Another resource of our own stack may take over: a construct that gets another id makes a new
-    # resource before the old one is deleted, which then lets go.
-    if owner.yields(account) and not owner.shares(account):
+    if owner.holder_of(account) in (Holder.SIBLING, Holder.STRANGER):
         return (
-            f"{ACCOUNT} must be bound by one stack, got a second beside {owner_of(account)}; "
-            "remove AwsNodeRebinding from one of them"
+            f"{ACCOUNT} must be bound by one rebinding, got it bound by {owner_of(account)}; "
+            "remove that one, deploy, then add this one"
         )
     present = role_of(account)
     managers = sorted(
@@ -71,13 +67,36 @@ def refusal(account: Object, wanted: Rebinding, owner: Owner) -> str:
             "add-on first; if the add-on is gone and left the annotation, remove it (running pods "
             f"keep their role): {removal}"
         )
-    if is_foreign(account, wanted.role_arn):
+    if conflicts(account, {"annotations": {ROLE_ARN_ANNOTATION: wanted.role_arn}}):
         return (
             f"{ACCOUNT} must not have another role, got {present!r} set by "
             f"{', '.join(managers) or 'somebody unknown'}; remove that annotation (running pods "
             f"keep their role) and deploy again: {removal}"
         )
     return ""
+
+
+def events_of(account: Object) -> list[str]:
+    """The last events that worked on the account, newest first."""
+    return keys_of(account)["annotations"].get(EVENTS, "").split()
+
+
+def newer_event(account: Object, event: str, known: Collection[str]) -> str:
+    """The event that has begun since this one, empty when none has.
+
+    Args:
+        account: The service account.
+        event: The event that asks.
+        known: The events that were there when it began.
+    """
+    newest, *older = events_of(account) or [event]
+    return newest if event in older or newest not in (event, *known) else ""
+
+
+def is_made_by(account: Object, event: str) -> bool:
+    """Whether no event has worked on the account since the one that made the binding."""
+    newest = (events_of(account) or [event])[0]
+    return newest.removesuffix(UNDOING) == event
 
 
 def journal_of(account: Object | None, bound: Rebinding | None) -> frozenset[Attachment]:
@@ -100,70 +119,19 @@ def journal_of(account: Object | None, bound: Rebinding | None) -> frozenset[Att
         return bound.attachments if bound else frozenset()
 
 
-def binding_of(account: Object) -> tuple[Owner, Rebinding] | None:
-    """Who bound the account, and what of it the account tells; None when nobody did."""
-    stack_id, _, logical_id = owner_of(account).rpartition("#")
-    role_arn = role_of(account)
-    if not stack_id or not role_arn:
-        return None
-    journal = journal_of(account, None)
-    roles, policies = ({a.role for a in journal}, {a.policy for a in journal})
-    return Owner(stack_id, logical_id), Rebinding(
-        role_arn, tuple(sorted(roles)), tuple(sorted(policies))
-    )
-
-
 def marks_of(wanted: Rebinding, owner: Owner, journal: Iterable[Attachment]) -> dict[str, str]:
     """The annotations that make the account ours."""
-    return {ROLE_ARN_ANNOTATION: wanted.role_arn, OWNER: owner.mark, JOURNAL: journal_text(journal)}
-
-
-def journal_text(journal: Iterable[Attachment]) -> str:
-    """The journal as it is written on the account."""
     written: dict[str, list[str]] = {}
     for role, policy in sorted(journal):
         written.setdefault(role, []).append(policy)
-    return json.dumps(written, separators=(",", ":"))
+    text = json.dumps(written, separators=(",", ":"))
+    return {ROLE_ARN_ANNOTATION: wanted.role_arn, OWNER: owner.mark, JOURNAL: text}
 
 
-def with_undo(account: Object, wanted: Mapping[str, str], owner: Owner) -> dict[str, str]:
-    """The marks, and what they replace of another resource's while that has not let go."""
-    if owner.yields(account):
-        replaced = {*applied_keys(account), *(("annotations", key) for key in wanted)}
-        replaced.discard(("annotations", UNDO))
-        change: dict[str, dict[str, None]] = {section: {} for section in SECTIONS}
-        for section, key in replaced:
-            change[section][key] = None
-        return {**wanted, UNDO: undo_journal(account, change)}
-    kept = keys_of(account)["annotations"].get(UNDO)
-    return {**wanted, UNDO: kept} if kept else dict(wanted)
-
-
-def before_take_over(account: Object) -> dict[str, Any]:
-    """The account with what was replaced by the take-over of which its undo journal tells."""
-    journal = read_undo_journal(account)
-    former = {
-        section: {k: v for k, v in (journal.get(section) or {}).items() if v is not None}
-        for section in SECTIONS
-    }
-    return {**account, "metadata": {**account["metadata"], **former}}
-
-
-def is_of_rebinding(account: Object) -> bool:
-    """Whether the resource that holds the account keeps a journal for node roles, as we do.
-
-    If it took the account over, it replaced the journal of the resource before; where that one's
-    still stands, the new resource does not know of it.
-    """
-    replaced = read_undo_journal(account).get("annotations") or {}
-    present = JOURNAL in keys_of(account)["annotations"]
-    return present and (not taken_from(account) or JOURNAL in replaced)
-
-
-def journal_of_former(account: Object, bound: Rebinding | None) -> frozenset[Attachment]:
-    """What node roles are to get back by the resource from which the account was taken over."""
-    former = before_take_over(account)
-    return journal_of(former if JOURNAL in keys_of(former)["annotations"] else account, bound)
+def stamp_of(account: Object, event: str) -> dict[str, str]:
+    """The annotation that says that this event works on the account now."""
+    older = [known for known in events_of(account) if known != event]
+    return {EVENTS: " ".join([event, *older][:_REMEMBERED])}
 
 
 def is_written(account: Object, wanted: Mapping[str, str]) -> bool:
@@ -175,19 +143,23 @@ def is_written(account: Object, wanted: Mapping[str, str]) -> bool:
     )
 
 
-def application(
-    account: Object, wanted: Mapping[str, str], labels: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """The server-side apply that makes these annotations all that we own of the account."""
-    metadata = {
-        "name": account["metadata"]["name"],
-        "namespace": account["metadata"]["namespace"],
-        # An account that is deleted meanwhile must not be made anew by us.
-        "uid": account["metadata"]["uid"],
-        "annotations": dict(wanted),
-        **({"labels": dict(labels)} if labels else {}),
-    }
+def application(account: Object, wanted: Mapping[str, str]) -> dict[str, Any]:
+    """The server-side apply that makes these annotations all that we own of the account.
+
+    It is refused when the account is no longer as it was read, or was made anew since.
+    """
+    found = account["metadata"]
+    kept = {key: found[key] for key in ("name", "namespace", "uid", "resourceVersion")}
+    metadata = {**kept, "annotations": dict(wanted)}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def stamped(account: Object, event: str) -> dict[str, Any]:
+    """The merge patch of an event that begins to release; empty when nothing of ours is there."""
+    stamp = stamp_of(account, event)
+    if OWNER not in keys_of(account)["annotations"] or is_written(account, stamp):
+        return {}
+    return guarded(account, {"annotations": stamp})
 
 
 def without_role(account: Object, bound: Rebinding) -> dict[str, Any]:
@@ -203,16 +175,8 @@ def without_role(account: Object, bound: Rebinding) -> dict[str, Any]:
     return {}
 
 
-def without_former(account: Object, former: Owner) -> dict[str, Any]:
-    """The merge patch by which a resource lets go for good; empty when it is not awaited back."""
-    if taken_from(account) != former.mark:
-        return {}
-    stale = [UNDO] if is_of_rebinding(account) else [UNDO, JOURNAL]
-    present = keys_of(account)["annotations"]
-    return guarded(account, {"annotations": {key: None for key in stale if key in present}})
-
-
 def without_marks(account: Object) -> dict[str, Any]:
     """The merge patch that takes our marks off; empty when they are not there."""
-    stale = {key: None for key in (OWNER, JOURNAL, UNDO) if key in keys_of(account)["annotations"]}
+    present = keys_of(account)["annotations"]
+    stale = {key: None for key in (OWNER, JOURNAL, EVENTS, UNDO) if key in present}
     return guarded(account, {"annotations": stale}) if stale else {}

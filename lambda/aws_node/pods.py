@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,17 +13,36 @@ if TYPE_CHECKING:
 ROLE_VARIABLE = "AWS_ROLE_ARN"
 TOKEN_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 - a variable's name
 _ASSOCIATION_VARIABLE = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+_READ = frozenset({ROLE_VARIABLE, TOKEN_VARIABLE, _ASSOCIATION_VARIABLE})
 
 
-def running_pods(daemon_set: Object, pods: Iterable[Object]) -> list[Object]:
-    """Of the namespace's pods those of the DaemonSet, less those that end or have ended."""
+def pods_of(daemon_set: Object, pods: Iterable[Object]) -> list[Object]:
+    """Of the namespace's pods those of the DaemonSet, each less what nobody here reads."""
     uid = daemon_set["metadata"]["uid"]
+    return [
+        _essence(pod)
+        for pod in pods
+        if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
+    ]
+
+
+def running(pods: Iterable[Object]) -> list[Object]:
+    """The pods less those that end or have ended."""
     return [
         pod
         for pod in pods
-        if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
-        and "deletionTimestamp" not in pod["metadata"]
+        if "deletionTimestamp" not in pod["metadata"]
         and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")
+    ]
+
+
+def pods_ending(pods: Iterable[Object], now: dt.datetime) -> list[str]:
+    """The pods that should have ended by now, each with its node: mostly, that is down."""
+    return [
+        f"{_told(pod)}: should have ended at {ends}; repair or remove the node"
+        for pod in pods
+        if (ends := pod["metadata"].get("deletionTimestamp"))
+        and dt.datetime.fromisoformat(ends) < now
     ]
 
 
@@ -81,8 +101,24 @@ def pods_not_ready(pods: Iterable[Object]) -> list[str]:
     return [f"{_told(pod)}: {reason}" for pod in pods if (reason := _hindrance(pod))]
 
 
+def _essence(pod: Object) -> Object:
+    """A pod of 12 KB in one: there may be thousands."""
+    metadata = ("name", "annotations", "deletionTimestamp")
+    return {
+        "metadata": {k: v for k, v in pod["metadata"].items() if k in metadata},
+        "spec": {
+            "nodeName": pod["spec"].get("nodeName", ""),
+            "containers": [
+                {"name": c["name"], "env": [v for v in c.get("env") or () if v["name"] in _READ]}
+                for c in pod["spec"]["containers"]
+            ],
+        },
+        "status": pod.get("status", {}),
+    }
+
+
 def _told(pod: Object) -> str:
-    return f"pod {pod['metadata']['name']} on node {pod['spec'].get('nodeName', '(none yet)')}"
+    return f"pod {pod['metadata']['name']} on node {pod['spec'].get('nodeName') or '(none yet)'}"
 
 
 def _hindrance(pod: Object) -> str:

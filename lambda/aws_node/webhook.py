@@ -8,6 +8,7 @@ See: https://github.com/aws/amazon-eks-pod-identity-webhook/issues/174
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from aws_node.pods import credential_fault, has_pod_identity
@@ -32,6 +33,13 @@ _ASSOCIATION_FIX = (
     "--service-account aws-node, then aws eks delete-pod-identity-association --cluster-name NAME "
     "--association-id ID"
 )
+# https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go
+_QUOTA = re.compile(r"exceeded quota: .*, used: (\S+), limited: (\S+)")
+_SUFFIXES = {
+    "m": 1e-3,
+    **{letter: 1000.0**n for n, letter in enumerate("kMGTPE", 1)},
+    **{f"{letter}i": 1024.0**n for n, letter in enumerate("KMGTPE", 1)},
+}
 _PODS = "/api/v1/namespaces/kube-system/pods"
 
 
@@ -57,6 +65,34 @@ def await_webhook(api: Api, daemon_set: dict[str, Any], role_arn: str | None) ->
     api.deadline.sleep(restart.WEBHOOK_WATCH_SECONDS)
 
 
+def _is_no_answer(error: ApiError) -> bool:
+    """Whether the refusal is of the dry run, and not of the pod."""
+    return "does not support dry run" in error.said or 'cannot create resource "pods"' in error.said
+
+
+def _takes_a_pod_first(daemon_set: dict[str, Any]) -> bool:
+    surge = daemon_set["spec"].get("updateStrategy", {}).get("rollingUpdate", {}).get("maxSurge")
+    return surge in (None, 0, "0", "0%")
+
+
+def _is_full(said: str) -> bool:
+    """Whether a quota is refused that has room again once the old pod is gone."""
+    told = _QUOTA.search(said)
+    if not told:
+        return False
+    used, limited = (
+        {name: _quantity(value) for name, _, value in (p.partition("=") for p in part.split(","))}
+        for part in told.groups()
+    )
+    return all(used[name] <= limit for name, limit in limited.items() if name in used)
+
+
+def _quantity(text: str) -> float:
+    """A Kubernetes quantity, such as `25m` or `1Gi`."""
+    number = text.rstrip("".join(_SUFFIXES) + "i")
+    return float(number) * _SUFFIXES.get(text.removeprefix(number), 1.0)
+
+
 def _fault(api: Api, daemon_set: dict[str, Any], role_arn: str | None) -> str:
     """How a new pod would differ, and what to do; empty when it would not."""
     template = daemon_set["spec"]["template"]
@@ -69,7 +105,9 @@ def _fault(api: Api, daemon_set: dict[str, Any], role_arn: str | None) -> str:
     try:
         pod = api.request("POST", _PODS, body, query={"dryRun": "All"})
     except ApiError as error:
-        # Another admission webhook may refuse dry runs: the real pods will tell.
+        if not (_is_no_answer(error) or (_takes_a_pod_first(daemon_set) and _is_full(error.said))):
+            raise
+        # The real pods will tell.
         log("no dry run", level="WARNING", because=str(error))
         return ""
     fault = credential_fault(pod["spec"], role_arn)

@@ -7,13 +7,16 @@ import dataclasses
 import http
 import http.client
 import json
+import math
 import random
+import re
 import time
 import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from custom_resource import Deadline, Failure, log
+from custom_resource import Deadline, Failure, OutOfTime, log
+from kubernetes_api.cluster_existence import confirm_endpoint
 from kubernetes_api.eks_token import eks_token
 from kubernetes_api.kubectl_proxy import KubectlProxy
 
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 FIELD_MANAGER = "irsa-stack"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-_PAGE = 500
+# An object may have 256 KiB of annotations, and a function of 512 MiB reads a page at once.
+_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,26 @@ class Patience:
     request: float = 35.0
     # No answer, 429 or 5xx: an EKS control plane is replaced one server at a time.
     trouble: float = 120.0
-    # A new access entry and its policies take a while to count.
+    # 401 and 403, from the first: an access entry and its policies take a while to count.
     # https://docs.aws.amazon.com/eks/latest/userguide/access-policies.html
-    settling: float = 45.0
-    # What can do without an answer.
+    settling: float = 240.0
+    # What can do without an answer, and a write that is forbidden after trouble.
     glance: float = 5.0
 
 
-PATIENCE = Patience()
+# By the event's type. A new cluster's endpoint may take minutes to answer; an access entry that
+# does not count when all is deleted has mostly gone already.
+# https://github.com/aws/containers-roadmap/issues/654
+PATIENCE = {
+    "Create": Patience(trouble=300.0),
+    "Update": Patience(),
+    "Delete": Patience(settling=45.0),
+}
+# After this long the log says what is waited for.
+_TOLD_AFTER_SECONDS = 45.0
+_LONGEST_RETRY_AFTER = 30.0
+# Of what is not Kubernetes' own reply.
+_TOLD_BYTES = 500
 
 
 class ApiError(Failure):
@@ -54,6 +70,8 @@ class ApiError(Failure):
         self.status = status
         self.reason = reason
         self.said = message
+        # Whether an earlier attempt at it got no answer, and so may have been done.
+        self.follows_silence = False
         super().__init__(f"{request}: Kubernetes says {message!r} ({status} {reason}){fix}")
 
 
@@ -68,11 +86,14 @@ class Unreachable(Failure):
 class Api:
     """Requests to one cluster's API server. A context manager: close it to stop kubectl."""
 
-    def __init__(self, cluster: Cluster, deadline: Deadline) -> None:
+    def __init__(self, cluster: Cluster, deadline: Deadline, event_type: str = "Update") -> None:
         self.deadline = deadline
         self._cluster = cluster
-        self._patience = PATIENCE
-        self._settled_at = time.monotonic() + self._patience.settling
+        self._patience = PATIENCE[event_type]
+        self._first_refused_at: float | None = None
+        # Whether another server may answer than the one that let us in.
+        self._is_shaken = False
+        confirm_endpoint(cluster)
         self._proxy = self._signed_in()
         self._connection: http.client.HTTPConnection | None = None
 
@@ -95,10 +116,18 @@ class Api:
             self.deadline = before
 
     @contextlib.contextmanager
-    def at_a_glance(self) -> Iterator[None]:
-        """Bear trouble for a moment only, where no answer is an answer too."""
-        before, glance = self._patience, self._patience.glance
-        self._patience = dataclasses.replace(before, trouble=min(before.trouble, glance))
+    def at_a_glance(self, *kinds: str) -> Iterator[None]:
+        """Bear trouble for a moment only, where no answer is an answer too.
+
+        Args:
+            kinds: Fields of `Patience`. Default: `trouble` and `settling`.
+        """
+        before = self._patience
+        short = {
+            kind: min(getattr(before, kind), before.glance)
+            for kind in kinds or ("trouble", "settling")
+        }
+        self._patience = dataclasses.replace(before, **short)
         try:
             yield
         finally:
@@ -169,33 +198,56 @@ class Api:
         url = path + (f"?{urllib.parse.urlencode(query)}" if query else "")
         sent = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, "Content-Type": content_type}
-        gives_up_at = time.monotonic() + self._patience.trouble
-        pause, renewed = 0.25, False
+        trouble = _Trouble(f"{method} {path}")
         while True:
             reply = self._asked_once(method, url, sent, headers)
             if reply.is_distrusted:
-                raise self._gave_up(f"{method} {path}", reply.said)
-            if not reply.may_pass(method):
-                return reply.answer(f"{method} {path}")
-            if reply.status == http.HTTPStatus.UNAUTHORIZED and not renewed:
+                raise self._gave_up(trouble.request, reply.said)
+            ends_at = self._borne_until(method, reply, trouble)
+            if ends_at is None:
+                self._is_shaken = self._is_shaken and reply.status in _NOT_LET_IN
+                return reply.answer(trouble)
+            if not reply.status and (last_words := self._proxy.last_words()) is not None:
+                self._restart_kubectl(trouble, last_words)
+                continue
+            trouble.met(reply)
+            self._is_shaken = self._is_shaken or reply.status not in _NOT_LET_IN
+            if reply.status == http.HTTPStatus.UNAUTHORIZED and not trouble.renewed:
                 # A token lives for 15 minutes, and so may the function.
-                renewed = True
+                trouble.renewed = True
                 self._sign_in_again()
                 continue
-            ends_at = self._settled_at if reply.status in _NOT_LET_IN else gives_up_at
-            if time.monotonic() + pause >= ends_at:
-                if reply.status and reply.kubernetes_status:
-                    return reply.answer(f"{method} {path}")
-                raise self._gave_up(f"{method} {path}", reply.said)
-            log("asking again", level="WARNING", method=method, path=path, said=reply.said)
-            renewed = False
-            self.deadline.sleep(max(reply.retry_after, pause * random.uniform(0.5, 1)))  # noqa: S311
-            pause = min(2 * pause, 8.0)
+            if time.monotonic() + trouble.pause >= ends_at:
+                if reply.status in _NOT_LET_IN:
+                    self._first_refused_at = -math.inf
+                if reply.kubernetes_status:
+                    return reply.answer(trouble)
+                raise self._gave_up(trouble.request, reply.said)
+            trouble.renewed = False
+            try:
+                self.deadline.sleep(trouble.next_pause(reply))
+            except OutOfTime as late:
+                raise OutOfTime(f"{trouble.request}: got {reply.said!r}, and {late}") from late
+
+    def _borne_until(self, method: str, reply: _Reply, trouble: _Trouble) -> float | None:
+        """Until when the same is asked again, None when the reply is final."""
+        if reply.status not in _NOT_LET_IN:
+            return trouble.since + self._patience.trouble if reply.may_pass else None
+        if reply.status == http.HTTPStatus.FORBIDDEN and method != "GET":
+            # Mostly an admission webhook's last word: reads came first, and were let in.
+            glance = min(self._patience.glance, self._patience.trouble)
+            return trouble.since + glance if self._is_shaken else None
+        if self._first_refused_at is None:
+            self._first_refused_at = time.monotonic()
+        return self._first_refused_at + self._patience.settling
 
     def _asked_once(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> _Reply:
-        timeout = min(self._patience.request, self.deadline.remaining())
+        try:
+            timeout = min(self._patience.request, self.deadline.remaining())
+        except OutOfTime as late:
+            raise OutOfTime(f"{method} {url.partition('?')[0]}: {late}") from late
         try:
             if self._connection is None:
                 self._connection = self._proxy.open(timeout)
@@ -212,6 +264,16 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             self._disconnect()
             return _Reply(0, f"no answer ({str(error) or type(error).__name__})".encode())
+
+    def _restart_kubectl(self, trouble: _Trouble, last_words: str) -> None:
+        if trouble.restarted:
+            raise Failure(
+                f"{trouble.request}: kubectl must keep running, got it ended twice with "
+                f"{last_words!r}; see this function's log, and whether it has memory enough"
+            )
+        log("kubectl has ended", level="WARNING", said=last_words)
+        trouble.restarted = True
+        self._sign_in_again()
 
     def _gave_up(self, request: str, said: str) -> Unreachable:
         return Unreachable(
@@ -241,6 +303,36 @@ _FIXES = {
     http.HTTPStatus.FORBIDDEN: "; let this function's access entry reach that "
     "namespace, also in the deploy that removes its last account",
 }
+# In the words of Kubernetes' authorizer. Others forbid too: webhooks, policies, quotas.
+_NOT_AUTHORIZED = re.compile(r'User ".*" cannot ')
+
+
+class _Trouble:
+    """What one request has met so far."""
+
+    def __init__(self, request: str) -> None:
+        self.request = request
+        self.since = time.monotonic()
+        self.pause = 0.25
+        self.renewed = self.restarted = self.had_silence = False
+        self._is_told = False
+
+    def met(self, reply: _Reply) -> None:
+        """Remember a reply after which the same is asked again."""
+        self.had_silence = self.had_silence or reply.status not in (
+            *_NOT_LET_IN,
+            http.HTTPStatus.TOO_MANY_REQUESTS,
+        )
+        if not self._is_told and time.monotonic() - self.since > _TOLD_AFTER_SECONDS:
+            self._is_told = True
+            log("still waiting", level="WARNING", request=self.request, awaited=reply.awaited)
+        log("asking again", level="WARNING", request=self.request, said=reply.said)
+
+    def next_pause(self, reply: _Reply) -> float:
+        """Seconds until the next attempt, longer each time."""
+        pause = self.pause * random.uniform(0.5, 1)  # noqa: S311
+        self.pause = min(2 * self.pause, 8.0)
+        return max(pause, min(reply.retry_after, _LONGEST_RETRY_AFTER))
 
 
 @dataclass(frozen=True)
@@ -254,42 +346,56 @@ class _Reply:
     @property
     def kubernetes_status(self) -> dict[str, Any]:
         """The `Status` object of a refusal; empty when it is not the API server that speaks."""
-        try:
-            content = json.loads(self.body)
-        except ValueError:
-            return {}
-        return content if isinstance(content, dict) and content.get("kind") == "Status" else {}
+        content = self._content or {}
+        return content if content.get("kind") == "Status" else {}
 
     @property
     def said(self) -> str:
-        said = self.kubernetes_status.get("message") or self.body.decode(errors="replace").strip()
-        return str(said)
+        told = self.kubernetes_status.get("message")
+        return str(told or self.body[:_TOLD_BYTES].decode(errors="replace").strip())
 
     @property
     def is_distrusted(self) -> bool:
         """Whether kubectl does not trust the server's certificate: asking again changes nothing."""
         return b"x509:" in self.body and not self.kubernetes_status
 
-    def may_pass(self, method: str) -> bool:
-        """Whether asking the same again may help."""
-        if self.status == http.HTTPStatus.FORBIDDEN:
-            # A refused write is mostly an admission webhook's last word. Reads come first.
-            return method == "GET"
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is trouble that may pass, when the same is asked again."""
         return (
-            self.status in (0, http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.TOO_MANY_REQUESTS)
+            self.status in (0, http.HTTPStatus.TOO_MANY_REQUESTS)
             or self.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+            or (self.status < http.HTTPStatus.BAD_REQUEST and self._content is None)
         )
 
-    def answer(self, request: str) -> dict[str, Any]:
+    @property
+    def awaited(self) -> str:
+        """What is waited for, while this is the reply."""
+        if self.status in _NOT_LET_IN:
+            return "the cluster's access entry for this function's role"
+        return "an answer of the cluster's API server"
+
+    @property
+    def _content(self) -> dict[str, Any] | None:
+        try:
+            content = json.loads(self.body)
+        except ValueError:
+            return None
+        return content if isinstance(content, dict) else None
+
+    def answer(self, trouble: _Trouble) -> dict[str, Any]:
         """The object asked for.
 
         Raises:
             ApiError: It is refused.
         """
-        if self.status < http.HTTPStatus.BAD_REQUEST:
-            content: dict[str, Any] = json.loads(self.body)
-            return content
+        if self.status < http.HTTPStatus.BAD_REQUEST and self._content is not None:
+            return self._content
         reason = self.kubernetes_status.get("reason") or http.client.responses[self.status]
         kind = Conflict if reason == "Conflict" else ApiError
         fix = next((fix for status, fix in _FIXES.items() if status == self.status), "")
-        raise kind(request, self.status, reason, self.said, fix)
+        if self.status == http.HTTPStatus.FORBIDDEN and not _NOT_AUTHORIZED.search(self.said):
+            fix = ""
+        error = kind(trouble.request, self.status, reason, self.said, fix)
+        error.follows_silence = trouble.had_silence
+        raise error

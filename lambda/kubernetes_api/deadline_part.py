@@ -11,7 +11,10 @@ class DeadlinePart(Deadline):
     """Ends with its own time or with the whole, whichever comes first."""
 
     def __init__(self, whole: Deadline, seconds: float) -> None:
-        super().__init__(seconds)
+        left = whole.remaining()
+        super().__init__(min(seconds, left))
+        # Whether the whole ends first: more time for the part would change nothing.
+        self.is_cut_short = left < seconds
         self._whole = whole
         self._part_end = time.monotonic() + self.seconds
 

@@ -49,6 +49,15 @@ class KubectlProxy:
         """A connection through the proxy."""
         return _SocketConnection(self._socket, timeout)
 
+    def last_words(self) -> str | None:
+        """What kubectl said before it ended, None while it runs."""
+        if self._process.poll() is None:
+            return None
+        return self._said() or f"exit status {self._process.returncode}"
+
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace").strip()[-500:]
+
     def close(self) -> None:
         """Stop kubectl and remove its kubeconfig, which holds the token."""
         process = getattr(self, "_process", None)
@@ -93,8 +102,9 @@ class KubectlProxy:
         while not self._listens():
             stopped = self._process.poll() is not None
             if stopped or time.monotonic() > ends_at:
-                said = self._log.read_text(errors="replace").strip()[-500:]
-                raise Failure(f"kubectl proxy must start, got {said!r}; check the kubectl layer")
+                raise Failure(
+                    f"kubectl proxy must start, got {self._said()!r}; check the kubectl layer"
+                )
             deadline.sleep(0.02)
 
     def _listens(self) -> bool:

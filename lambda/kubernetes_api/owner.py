@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "irsa-stack/owner"
+
+
+class Holder(enum.Enum):
+    """Who has bound an object, seen from one custom resource."""
+
+    NOBODY = "nobody"
+    US = "us"
+    SIBLING = "another custom resource of our stack"
+    STRANGER = "a custom resource of another stack"
 
 
 @dataclass(frozen=True)
@@ -27,21 +37,18 @@ class Owner:
         """The value of the owner annotation."""
         return f"{self.stack_id}#{self.logical_id}"
 
-    def holds(self, thing: Object) -> bool:
-        """Whether the object is bound by this resource."""
-        return owner_of(thing) == self.mark
-
-    def yields(self, thing: Object) -> bool:
-        """Whether the object is bound by another resource, of whatever stack."""
-        return owner_of(thing) not in ("", self.mark)
-
-    def shares(self, thing: Object) -> bool:
-        """Whether the object is bound by this resource or another one of its stack."""
-        return owner_of(thing).rpartition("#")[0] == self.stack_id
+    def holder_of(self, thing: Object) -> Holder:
+        """Who bound the object, as its owner annotation says."""
+        found = owner_of(thing)
+        if found in ("", self.mark):
+            return Holder.US if found else Holder.NOBODY
+        stack_id = found.rpartition("#")[0]
+        return Holder.SIBLING if stack_id == self.stack_id else Holder.STRANGER
 
     def made(self, thing: Object) -> bool:
         """Whether this stack made the object, and nobody has taken it over since."""
-        return self.shares(thing) and keys_of(thing)["labels"].get(MANAGED_BY) == FIELD_MANAGER
+        is_of_stack = self.holder_of(thing) in (Holder.US, Holder.SIBLING)
+        return is_of_stack and keys_of(thing)["labels"].get(MANAGED_BY) == FIELD_MANAGER
 
 
 def owner_of(thing: Object) -> str:

@@ -10,8 +10,8 @@ from kubernetes_api.rollout import rollout_of, rolls_by_itself
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from custom_resource import Deadline
     from kubernetes_api.connection import Api
+    from kubernetes_api.deadline_part import DeadlinePart
 
 # On the pod template, so that it changes, and with it the pods, exactly when the role does.
 TEMPLATE_ROLE = "irsa-stack/role-arn"
@@ -35,7 +35,7 @@ def set_template_role(api: Api, path: str, role: str | None) -> dict[str, Any]:
     return api.merge(path, {"spec": {"template": {"metadata": {"annotations": annotations}}}})
 
 
-def await_rollouts(api: Api, paths: Iterable[str], deadline: Deadline) -> None:
+def await_rollouts(api: Api, paths: Iterable[str], deadline: DeadlinePart) -> None:
     """Wait until every workload runs its pod template, telling the log how far it is.
 
     Raises:
@@ -66,7 +66,8 @@ def await_rollouts(api: Api, paths: Iterable[str], deadline: Deadline) -> None:
             deadline.sleep(_POLL_SECONDS)
         except Failure as late:
             stuck = ", ".join(f"{path} ({progress})" for path, progress in pending.items())
+            longer = "" if deadline.is_cut_short else ", or raise rollout_timeout"
             raise Failure(
                 f"the rollout must end within {deadline.seconds:.0f} s, got {stuck}; see why its "
-                "pods do not become ready, or raise rollout_timeout"
+                f"pods do not become ready{longer}"
             ) from late

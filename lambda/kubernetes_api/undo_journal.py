@@ -8,14 +8,12 @@ what to give back: CloudFormation may roll back, and then only the new one is to
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubernetes_api.owner import OWNER
-from kubernetes_api.shared_keys import guarded, inverse, keys_of
+from kubernetes_api.shared_keys import SECTIONS, guarded, inverse, keys_of
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from kubernetes_api.shared_keys import Keys, Object
 
 UNDO = "irsa-stack/undo"
@@ -27,12 +25,24 @@ def undo_journal(found: Object, change: Keys) -> str:
 
 
 def read_undo_journal(found: Object) -> dict[str, dict[str, str | None]]:
-    """What is to be given back, by section; empty when nothing is, or it cannot be read."""
+    """What is to be given back, by section; empty when nothing is, or it cannot be read.
+
+    Whoever may write the object may have written it.
+    """
     try:
         journal = json.loads(keys_of(found)["annotations"].get(UNDO, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return journal if isinstance(journal, dict) else {}
+    return journal if isinstance(journal, dict) and _is_sound(journal) else {}
+
+
+def _is_sound(journal: dict[str, Any]) -> bool:
+    return all(
+        section in SECTIONS
+        and isinstance(keys, dict)
+        and all(value is None or isinstance(value, str) for value in keys.values())
+        for section, keys in journal.items()
+    )
 
 
 def taken_from(found: Object) -> str:

@@ -35,6 +35,19 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 4.0
 # OpenSSL's verification results that a CA bundle cures.
 # https://docs.openssl.org/3.0/man1/openssl-verification-options/
 UNKNOWN_CA_CODES = frozenset({2, 18, 19, 20, 21})
+# What OpenSSL calls a failed handshake, and what to do about it.
+_TLS_CURES = (
+    ("certificate required", "; it wants a client certificate, and IAM has none either"),
+    ("unrecognized name", "; it serves no such host name"),
+    ("excessive message size", "; its certificate chain is above 100 KiB"),
+    ("version", "; TLS 1.2 or newer is needed"),
+    ("unsupported protocol", "; TLS 1.2 or newer is needed"),
+    ("handshake failure", "; it knows no cipher or key of ours, or wants a client certificate"),
+    ("no shared cipher", "; it knows no cipher or key of ours"),
+)
+_NOT_NOW = frozenset({502, 503, 504})
+# What a load balancer or a bucket says until what was made a moment ago is known everywhere.
+_NOT_KNOWN_YET = frozenset({403, 404, 429, 500})
 
 
 class NotYet(Failure):
@@ -48,13 +61,22 @@ class IssuerConnection:
         deadline: The end of all connections together.
         ca_bundle: PEM certificates to verify against in place of the system's trust store.
         allow_private: See `address_fault`.
+        is_new: Whether the issuer may have been made a moment ago.
 
     Raises:
         Failure: The bundle is no PEM.
     """
 
-    def __init__(self, deadline: Deadline, *, ca_bundle: str | None, allow_private: bool) -> None:
+    def __init__(
+        self,
+        deadline: Deadline,
+        *,
+        ca_bundle: str | None,
+        allow_private: bool,
+        is_new: bool = False,
+    ) -> None:
         self._deadline = deadline
+        self._borne = _NOT_NOW | (_NOT_KNOWN_YET if is_new else frozenset())
         self._allow_private = allow_private
         self._tls = _tls_context(ca_bundle)
 
@@ -108,8 +130,8 @@ class IssuerConnection:
             )
             response = http.client.HTTPResponse(_TimedSocket(connection, self._deadline))  # type: ignore[arg-type]
             response.begin()
-            if response.status in {502, 503, 504}:
-                raise NotYet(f"{url} answered {response.status}")
+            if response.status in self._borne:
+                raise NotYet(f"{url} must answer 200, got {response.status}")
             if response.status != http.HTTPStatus.OK:
                 redirect = "; redirects are not followed" if response.status // 100 == 3 else ""  # noqa: PLR2004
                 raise Failure(f"{url} must answer 200, got {response.status}{redirect}")
@@ -201,7 +223,8 @@ class IssuerConnection:
             raise NotYet(f"{step} failed: the connection was cut") from error
         except ssl.SSLError as error:
             reason = (error.reason or "no TLS").replace("_", " ").lower()
-            raise Failure(f"{step} failed: {reason}; TLS 1.2 or newer is needed") from None
+            cure = next((cure for words, cure in _TLS_CURES if words in reason), "")
+            raise Failure(f"{step} failed: {reason}{cure}") from None
         except http.client.HTTPException:
             raise Failure(f"{step} failed: the answer is no HTTP, or broke off") from None
         except OSError as error:

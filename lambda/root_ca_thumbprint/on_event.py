@@ -37,6 +37,7 @@ def work(request: Request, deadline: Deadline) -> Answer:
         ca_bundle=_text(properties, "CaBundle"),
         allow_private=_is_true(properties, "AllowPrivate"),
         keep_previous=_list(properties, "KeepPrevious"),
+        is_new=request.type == "Create",
     )
     for warning in thumbprints.warnings:
         log(warning, level="WARNING")

@@ -37,6 +37,7 @@ def compute_thumbprints(
     ca_bundle: str | None = None,
     allow_private: bool = False,
     keep_previous: Sequence[object] = (),
+    is_new: bool = False,
 ) -> Thumbprints:
     """Compute the thumbprints of an issuer.
 
@@ -50,13 +51,16 @@ def compute_thumbprints(
         ca_bundle: PEM certificates to verify against. The default is the system's trust store.
         allow_private: Whether the hosts may have addresses that are not globally routable.
         keep_previous: Thumbprints to list after the computed ones.
+        is_new: Whether the issuer may have been made a moment ago, and not be known everywhere.
 
     Raises:
         Failure: They cannot be computed, with the reason.
     """
     issuer = Issuer.from_url(issuer_url)
     previous = _checked(keep_previous)
-    connection = IssuerConnection(deadline, ca_bundle=ca_bundle, allow_private=allow_private)
+    connection = IssuerConnection(
+        deadline, ca_bundle=ca_bundle, allow_private=allow_private, is_new=is_new
+    )
     document, chain = connection.get(issuer.endpoint, issuer.path + WELL_KNOWN)
     chains = {issuer.endpoint: chain}
     keys = keys_endpoint(document, issuer)

@@ -6,8 +6,9 @@ import http
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from custom_resource import Failure, log
+from custom_resource import Failure, OutOfTime, log
 from kubernetes_api.connection import ApiError, Conflict
+from kubernetes_api.deadline_part import DeadlinePart
 from service_accounts.binding_plan import Verb, decide, undo
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from service_accounts.binding import Binding
     from service_accounts.binding_plan import Step
 
-# An object that changes under our hands this often is fought over.
-_READINGS = 6
+# How long an object that changes each time before we write is fought for, and one that is being
+# deleted is waited for.
+FIGHT_SECONDS = 60.0
+_PAUSE_SECONDS = 0.2
 _DONE = {
     Verb.CREATE: "made",
     Verb.APPLY: "applied",
@@ -32,7 +35,7 @@ _DONE = {
 class _Change:
     key: str
     before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    step: Step
 
 
 class Accounts:
@@ -48,6 +51,11 @@ class Accounts:
         """How many objects were written so far."""
         return len(self._changes)
 
+    @property
+    def written(self) -> set[str]:
+        """The accounts that were written so far."""
+        return {change.key for change in self._changes}
+
     def found(
         self, keys: Iterable[str], *, left_behind: Collection[str] = ()
     ) -> dict[str, dict[str, Any]]:
@@ -60,16 +68,24 @@ class Accounts:
         keys = set(keys)
         found: dict[str, dict[str, Any]] = {}
         for namespace in sorted({key.partition("/")[0] for key in keys}):
+            if namespace not in left_behind:
+                found |= self._found_in(namespace, keys)
+                continue
             try:
-                for account in self._api.list(_collection(namespace)):
-                    key = f"{namespace}/{account['metadata']['name']}"
-                    if key in keys:
-                        found[key] = account
+                with self._api.at_a_glance("settling"):
+                    found |= self._found_in(namespace, keys)
             except ApiError as error:
-                if error.status != http.HTTPStatus.FORBIDDEN or namespace not in left_behind:
+                if error.status != http.HTTPStatus.FORBIDDEN:
                     raise
                 log("accounts left behind", level="WARNING", namespace=namespace, said=str(error))
         return found
+
+    def _found_in(self, namespace: str, keys: Collection[str]) -> dict[str, dict[str, Any]]:
+        return {
+            key: account
+            for account in self._api.list(_collection(namespace))
+            if (key := f"{namespace}/{account['metadata']['name']}") in keys
+        }
 
     def bring(
         self,
@@ -83,22 +99,23 @@ class Accounts:
         Raises:
             Failure: It is refused, by the plan or by Kubernetes.
         """
-        for reading in range(1, _READINGS + 1):
+        deadline = DeadlinePart(self._api.deadline, FIGHT_SECONDS)
+        while True:
             step = decide(wanted, previous, found, self._owner)
             if step.verb is Verb.REFUSE:
                 raise Failure(step.reason)
             if step.verb is Verb.LEAVE:
                 log("left alone", level="WARNING", account=key, reason=step.reason)
-            try:
-                self._perform(key, step, found)
-            except ApiError as error:
-                if not _was_outdated(error) or reading == _READINGS:
-                    raise
-                found = self._api.get(_path(key))
-                self._api.deadline.sleep(0.05 * reading)
-            else:
                 return
-        raise AssertionError  # pragma: no cover - the last reading returns or raises
+            problem = _ending(key, found) if wanted else None
+            problem = problem or self._performed(key, step, found)
+            if problem is None:
+                return
+            try:
+                deadline.sleep(_PAUSE_SECONDS)
+            except OutOfTime:
+                raise problem from None
+            found = self._api.get(_path(key))
 
     def undo(self) -> list[str]:
         """Undo all changes, newest first. Returns what could not be undone, in words."""
@@ -112,43 +129,63 @@ class Accounts:
         return problems
 
     def _undo(self, change: _Change) -> None:
-        for reading in range(1, _READINGS + 1):
+        deadline = DeadlinePart(self._api.deadline, FIGHT_SECONDS)
+        while True:
             now = self._api.get(_path(change.key))
-            step = undo(change.before, change.after, now)
+            step = undo(change.before, change.step, now)
             try:
                 self._write(change.key, step)
             except ApiError as error:
-                if not _was_outdated(error) or reading == _READINGS:
+                if not _was_outdated(error):
                     raise
+                try:
+                    deadline.sleep(_PAUSE_SECONDS)
+                except OutOfTime:
+                    raise error from None
             else:
                 log("undone", account=change.key, verb=step.verb.value)
-                return
+                break
+        if change.step.verb is Verb.DELETE and now:
+            ends = now["metadata"].get("deletionTimestamp")
+            if ends:
+                raise Failure(f"its deletion is under way since {ends}, and cannot be stopped")
 
-    def _perform(self, key: str, step: Step, found: dict[str, Any] | None) -> None:
-        if step.verb in (Verb.NOTHING, Verb.LEAVE):
-            return
-        after = self._write(key, step)
-        self._changes.append(_Change(key, found, after))
+    def _performed(self, key: str, step: Step, found: dict[str, Any] | None) -> ApiError | None:
+        """Do a step; the refusal of one that must be decided anew.
+
+        It is remembered before it is sent, and forgotten only when it was surely not done.
+        """
+        if step.verb is Verb.NOTHING:
+            return None
+        self._changes.append(_Change(key, found, step))
+        try:
+            self._write(key, step)
+        except ApiError as error:
+            if not error.follows_silence:
+                self._changes.pop()
+            if not _was_outdated(error):
+                raise
+            return error
         log(_DONE[step.verb], account=key)
+        return None
 
-    def _write(self, key: str, step: Step) -> dict[str, Any] | None:
+    def _write(self, key: str, step: Step) -> None:
         match step.verb:
             case Verb.CREATE:
-                return self._create(key.partition("/")[0], step.body)
+                self._create(key.partition("/")[0], step.body)
             case Verb.APPLY:
-                return self._api.apply(_path(key), step.body, force=step.force)
+                self._api.apply(_path(key), step.body, force=step.force)
             case Verb.PATCH:
-                return self._api.merge(_path(key), step.body)
+                self._api.merge(_path(key), step.body)
             case Verb.DELETE:
                 guards = step.body
                 self._api.delete(
                     _path(key), uid=guards["uid"], resource_version=guards["resourceVersion"]
                 )
-        return None
 
-    def _create(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _create(self, namespace: str, body: Mapping[str, Any]) -> None:
         try:
-            return self._api.create(_collection(namespace), body)
+            self._api.create(_collection(namespace), body)
         except ApiError as error:
             if _lacks_namespace(error):
                 raise Failure(
@@ -156,6 +193,16 @@ class Accounts:
                     " whoever owns it make it first, or set create_namespace"
                 ) from None
             raise
+
+
+def _ending(key: str, found: dict[str, Any] | None) -> Failure | None:
+    ends = found and found["metadata"].get("deletionTimestamp")
+    if not ends:
+        return None
+    return Failure(
+        f"{key} must stay, got it deleted at {ends} and held by its finalizers; see what they wait "
+        "for, then deploy again"
+    )
 
 
 def _lacks_namespace(error: ApiError) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import http
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, Any
 
 from custom_resource import Failure, listed, log
 from kubernetes_api.connection import ApiError, Unreachable
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     Bindings = Mapping[str, Binding]
 
 _UNDO_SECONDS = 90.0
+# Between two looks of a release whose creation may still run.
+LOOK_AGAIN_SECONDS = 5.0
+# What was written is looked at so often, with a pause behind each look that finds a change.
+_LOOKS = 3
+_LOOK_PAUSE_SECONDS = 1.0
 
 
 class Binder:
@@ -61,26 +67,72 @@ class Binder:
                 problems = ["everything done before was undone"]
             raise Failure("; ".join([str(error), *problems])) from error
 
-    def release(self, previous: Bindings) -> None:
+    def release(self, previous: Bindings, *, may_be_bound_meanwhile: bool = False) -> None:
         """Release all accounts, as many as can be; a second try does the rest.
+
+        Args:
+            previous: The bindings.
+            may_be_bound_meanwhile: Whether an event that binds them may still run. Then it is done
+                until two looks, some seconds apart, find nothing to do.
 
         Raises:
             Failure: Some could not be.
         """
-        found = self._accounts.found(previous)
         problems: list[str] = []
-        for key, binding in previous.items():
+        idle = 0
+        while idle < (2 if may_be_bound_meanwhile else 1):
+            before = self._accounts.writes
+            problems = self._released(previous)
+            idle = 0 if self._accounts.writes > before else idle + 1
+            if problems or not may_be_bound_meanwhile:
+                break
+            self._api.deadline.sleep(LOOK_AGAIN_SECONDS)
+        for namespace in _namespaces_to_remove({}, previous):
+            self._namespaces.remove(namespace)
+        if problems:
+            raise Failure(listed(problems))
+
+    def _released(self, previous: Bindings) -> list[str]:
+        """Release what is bound. Returns what could not be, in words."""
+        problems: list[str] = []
+        for namespace in dict.fromkeys(binding.namespace for binding in previous.values()):
+            bindings = {k: b for k, b in previous.items() if b.namespace == namespace}
+            try:
+                found = self._accounts.found(bindings)
+                problems += self._brought_back(bindings, found)
+                self._restart_released(bindings)
+            except Unreachable:
+                raise
+            except Failure as failure:
+                if not self._is_gone(namespace, failure):
+                    problems.append(str(failure))
+        return problems
+
+    def _brought_back(self, bindings: Bindings, found: Mapping[str, Any]) -> list[str]:
+        problems: list[str] = []
+        for key, binding in bindings.items():
             try:
                 self._accounts.bring(key, None, binding, found.get(key))
             except Unreachable:
                 raise
             except Failure as failure:
                 problems.append(str(failure))
-        self._restart_released(previous)
-        for namespace in _namespaces_to_remove({}, previous):
-            self._namespaces.remove(namespace)
-        if problems:
-            raise Failure(listed(problems))
+            except Exception as error:  # noqa: BLE001 - whatever is written on one account
+                log("the work broke", level="ERROR", traceback=traceback.format_exc())
+                problems.append(
+                    f"{key}: unexpected {type(error).__name__}, see this function's log"
+                )
+        return problems
+
+    def _is_gone(self, namespace: str, failure: Failure) -> bool:
+        """Whether a namespace that we are not let into is gone, and our access with it."""
+        if not isinstance(failure, ApiError) or failure.status != http.HTTPStatus.FORBIDDEN:
+            return False
+        try:
+            with self._api.at_a_glance():
+                return self._namespaces.is_gone(namespace)
+        except ApiError:
+            return False
 
     def _bind(self, wanted: Bindings, previous: Bindings) -> list[str]:
         # The access entry may have shrunk before us: on an update that removes the last account of
@@ -110,10 +162,36 @@ class Binder:
         for key, binding in dropped.items():
             self._accounts.bring(key, None, binding, found.get(key))
         self._restart_released({key: dropped[key] for key in dropped if key in found})
+        self._look_again(bound)
         for namespace in _namespaces_to_remove(wanted, previous):
             self._remove_or_leave(namespace)
         log("bound", accounts=len(bound), left_alone=left_alone, writes=self._accounts.writes)
         return left_alone
+
+    def _look_again(self, bound: Bindings) -> None:
+        """See that what was written still holds: another event, or somebody, may work on it too.
+
+        Raises:
+            Failure: An account is changed each time.
+        """
+        written = {key: bound[key] for key in self._accounts.written if key in bound}
+        for look in range(_LOOKS):
+            found = self._accounts.found(written)
+            changed = [
+                key
+                for key, binding in written.items()
+                if decide(binding, binding, found.get(key), self._owner).verb is not Verb.NOTHING
+            ]
+            if not changed:
+                return
+            log("changed since", level="WARNING", accounts=changed)
+            for key in changed if look < _LOOKS - 1 else ():
+                self._accounts.bring(key, written[key], written[key], found.get(key))
+            self._api.deadline.sleep(_LOOK_PAUSE_SECONDS)
+        raise Failure(
+            f"{listed(changed, ', ')} must keep what was written, got it changed each time; see "
+            "who does that"
+        )
 
     def _unmark(self, restarted: Bindings) -> None:
         for key, account in self._accounts.found(restarted).items():

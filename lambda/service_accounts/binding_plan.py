@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kubernetes_api.connection import FIELD_MANAGER
-from kubernetes_api.owner import MANAGED_BY, OWNER, Owner, owner_of
+from kubernetes_api.owner import MANAGED_BY, OWNER, Holder, Owner, owner_of
 from kubernetes_api.shared_keys import (
     SECTIONS,
     applied_keys,
@@ -68,6 +68,9 @@ class Step:
 
 
 _NOTHING = Step(Verb.NOTHING)
+_OTHERS = (Holder.SIBLING, Holder.STRANGER)
+# What a rebinding of aws-node writes beside its owner: policies that are to be given back.
+DETACHED = "irsa-stack/detached-policies"
 
 
 def decide(
@@ -88,41 +91,46 @@ def decide(
         return _release(previous, found, owner) if previous and found else _NOTHING
     if found is None:
         return _without_object(wanted, previous, owner)
-    if wanted.ownership == CREATE and not owner.made(found):
-        return _no(
-            wanted == previous,
-            f"{wanted.key} must not exist before, got a service account {_provenance(found)}; "
-            f"bind it with Ownership.ADOPT, which leaves it to whom it belongs",
-        )
-    keys = wanted.keys
-    keys["annotations"][OWNER] = owner.mark
-    disputed = conflicts(found, keys) if wanted.ownership == ADOPT else []
-    # Another resource of our stack is not another owner.
-    disputed = [d for d in disputed if not (d[1] == OWNER and owner.shares(found))]
-    if not wanted.force and (disputed or _bound_by_another_stack(found, owner)):
-        return _no(wanted == previous, _dispute(wanted, found, disputed))
+    disputed = _disputed(wanted, found, owner)
+    reason = _refusal(wanted, found, owner, disputed)
+    if reason:
+        is_tolerated = wanted == previous or _is_rolled_back(wanted, previous, found, owner)
+        return Step(Verb.LEAVE if is_tolerated else Verb.REFUSE, reason=reason)
     if owner.made(found):
         return _patch_of_ours(wanted, previous, found, owner)
     return _application(wanted, found, owner, disputed)
 
 
-def undo(before: Object | None, after: Object | None, now: Object | None) -> Step:
+def undo(before: Object | None, step: Step, now: Object | None) -> Step:
     """The step that undoes a step of ours, as far as the object is still what we made of it.
+
+    What was sent counts, not what was answered: a write whose answer was lost may have been done.
 
     Args:
         before: The object before our step, None when there was none.
-        after: The object after our step, None when we deleted it.
+        step: Our step.
         now: The object as it is now.
     """
-    if after is None:
+    if step.verb is Verb.DELETE:
         return Step(Verb.CREATE, _copy(before)) if before and now is None else _NOTHING
-    if now is None or now["metadata"]["uid"] != after["metadata"]["uid"]:
+    if now is None or (before and now["metadata"]["uid"] != before["metadata"]["uid"]):
         return _NOTHING
     if before is None:
-        unchanged = keys_of(now)["annotations"].get(OWNER) == keys_of(after)["annotations"][OWNER]
-        return _deletion(now) if unchanged else _NOTHING
-    change = undone(before, after, now)
+        return _deletion(now) if owner_of(now) == owner_of(step.body) else _NOTHING
+    change = undone(before, _after(before, step), now)
     return Step(Verb.PATCH, guarded(now, change)) if change else _NOTHING
+
+
+def _after(before: Object, step: Step) -> Object:
+    """The labels and annotations of an object after a step on it."""
+    after: dict[str, dict[str, str | None]] = {s: {**keys} for s, keys in keys_of(before).items()}
+    if step.verb is Verb.APPLY:
+        for section, key in applied_keys(before):
+            after[section].pop(key, None)
+    for section in SECTIONS:
+        after[section] = {**after[section], **step.body["metadata"].get(section, {})}
+    kept = {s: {k: v for k, v in keys.items() if v is not None} for s, keys in after.items()}
+    return {"metadata": kept}
 
 
 def new_object(binding: Binding, owner: Owner) -> dict[str, Any]:
@@ -142,11 +150,11 @@ def new_object(binding: Binding, owner: Owner) -> dict[str, Any]:
 def _without_object(wanted: Binding, previous: Binding | None, owner: Owner) -> Step:
     if wanted.ownership == CREATE:
         return Step(Verb.CREATE, new_object(wanted, owner))
-    return _no(
-        previous is not None,
+    reason = (
         f"{wanted.key} must exist to be adopted, got nothing; deploy what makes it first, or use "
-        "Ownership.CREATE",
+        "Ownership.CREATE"
     )
+    return Step(Verb.LEAVE if previous else Verb.REFUSE, reason=reason)
 
 
 def _patch_of_ours(wanted: Binding, previous: Binding | None, found: Object, owner: Owner) -> Step:
@@ -162,7 +170,7 @@ def _patch_of_ours(wanted: Binding, previous: Binding | None, found: Object, own
     change = difference(found, asked)
     if not change:
         return _NOTHING
-    if not owner.holds(found):
+    if owner.holder_of(found) is not Holder.US:
         change["annotations"][UNDO] = undo_journal(found, change)
     return Step(Verb.PATCH, guarded(found, change))
 
@@ -175,7 +183,7 @@ def _application(
     journal = keys_of(found)["annotations"].get(UNDO)
     replaced: dict[str, dict[str, str | None]] = {}
     lost: set[tuple[str, str]] = set()
-    if owner.yields(found):
+    if owner.holder_of(found) in _OTHERS:
         replaced = difference(found, keys)
         # To apply is to drop what the other resource applied and we do not.
         lost = applied_keys(found) - {("annotations", UNDO)}
@@ -193,11 +201,8 @@ def _application(
         return _NOTHING
     # What we once wrote with a patch has another manager in Kubernetes' eyes: us, by another verb.
     changed = {(section, key) for section, values in changes.items() for key in values}
-    own_patch = bool(changed & patched_keys(found))
-    force = bool(disputed) or own_patch
-    guard = {"uid": found["metadata"]["uid"]}
-    if force:
-        guard["resourceVersion"] = found["metadata"]["resourceVersion"]
+    force = bool(disputed or changed & patched_keys(found))
+    guard = {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
     sections = {section: values for section, values in keys.items() if values}
     metadata = {"name": wanted.name, "namespace": wanted.namespace, **guard, **sections}
     body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
@@ -206,23 +211,22 @@ def _application(
 
 def _release(previous: Binding, found: Object, owner: Owner) -> Step:
     journal, former = read_undo_journal(found), taken_from(found)
-    if owner.shares(found) and not owner.holds(found):
+    is_ours = owner.holder_of(found) is Holder.US
+    if owner.holder_of(found) in _OTHERS:
         # The other resource has it for good now: it need not give it back.
         if former == owner.mark:
             return Step(Verb.PATCH, without_undo(found))
         return Step(Verb.LEAVE, reason=f"{previous.key} is bound by {owner_of(found)} now")
-    if owner.yields(found):
-        return Step(Verb.LEAVE, reason=f"{previous.key} belongs to {owner_of(found)}")
-    if owner.holds(found) and former:
+    if is_ours and former:
         return Step(Verb.PATCH, guarded(found, _with_annotations(journal, {UNDO: None})))
     if owner.made(found) and previous.ownership == CREATE:
         return _deletion(found)
-    ours = still_ours(found, previous.keys, unmanaged=owner.holds(found))
+    ours = still_ours(found, previous.keys, unmanaged=is_ours)
     back: dict[str, dict[str, str | None]] = {
         section: {key: (journal.get(section) or {}).get(key) for key in keys}
         for section, keys in ours.items()
     }
-    if owner.holds(found):
+    if is_ours:
         back = _with_annotations(back, {OWNER: None, UNDO: None, RESTART_DUE: None})
         if owner.made(found):
             back["labels"][MANAGED_BY] = None
@@ -230,8 +234,39 @@ def _release(previous: Binding, found: Object, owner: Owner) -> Step:
     return Step(Verb.PATCH, guarded(found, change)) if change else _NOTHING
 
 
-def _no(tolerated: bool, reason: str) -> Step:  # noqa: FBT001 - one word at three places
-    return Step(Verb.LEAVE if tolerated else Verb.REFUSE, reason=reason)
+def _is_rolled_back(wanted: Binding, previous: Binding | None, found: Object, owner: Owner) -> bool:
+    """Whether the change before was refused as well, for marks of ours that somebody took off."""
+    is_bound_elsewhere = owner.holder_of(found) in _OTHERS
+    return bool(previous) and not is_bound_elsewhere and not difference(found, wanted.keys)
+
+
+def _disputed(wanted: Binding, found: Object, owner: Owner) -> list[tuple[str, str]]:
+    """The keys of somebody else's object that hold another value which is not ours to change."""
+    if wanted.ownership != ADOPT:
+        return []
+    keys = wanted.keys
+    keys["annotations"][OWNER] = owner.mark
+    # Another resource of our stack is not another owner.
+    is_sibling = owner.holder_of(found) is Holder.SIBLING
+    return [d for d in conflicts(found, keys) if not (is_sibling and d[1] == OWNER)]
+
+
+def _refusal(wanted: Binding, found: Object, owner: Owner, disputed: list[tuple[str, str]]) -> str:
+    """Why an object that is there cannot be bound, in words; empty when it can."""
+    holder = owner.holder_of(found)
+    if DETACHED in keys_of(found)["annotations"] and holder in _OTHERS:
+        return (
+            f"{wanted.key} must be bound by one construct, got it bound by {owner_of(found)}, an "
+            "AwsNodeRebinding; remove that one, deploy, then add this one"
+        )
+    if wanted.ownership == CREATE and not owner.made(found):
+        return (
+            f"{wanted.key} must not exist before, got a service account {_provenance(found)}; "
+            "bind it with Ownership.ADOPT, which leaves it to whom it belongs"
+        )
+    if not wanted.force and (disputed or holder is Holder.STRANGER):
+        return _dispute(wanted, found, disputed)
+    return ""
 
 
 def _deletion(found: Object) -> Step:
@@ -256,10 +291,6 @@ def _with_annotations(
 ) -> dict[str, dict[str, str | None]]:
     every = {section: dict(keys) for section, keys in change.items()}
     return {**every, "annotations": {**every.get("annotations", {}), **annotations}}
-
-
-def _bound_by_another_stack(found: Object, owner: Owner) -> bool:
-    return bool(owner_of(found)) and not owner.shares(found)
 
 
 def _provenance(found: Object) -> str:

@@ -23,8 +23,9 @@ ALL_CONSUMERS = "*"
 def bindings_of(properties: Mapping[str, Any]) -> dict[str, Binding]:
     """The bindings that the `ServiceAccounts` property asks for, by `<namespace>/<name>`.
 
-    An account is the ARN of its role, which goes into the common `Manifest`, or it has a whole
-    manifest of its own.
+    An account is the ARN of its role, or a map of `Role` and of what is special: `Ownership`,
+    `Labels`, `Annotations`, `Restart`, `Force`, `CreateNamespace`. An account that we make also has
+    what the common `Manifest` says.
 
     Raises:
         Failure: The property is malformed; all faults are named.
@@ -33,9 +34,8 @@ def bindings_of(properties: Mapping[str, Any]) -> dict[str, Binding]:
     if not isinstance(given, dict):
         raise Failure(f"ServiceAccounts must be a map, got {given!r}; key it by namespace/name")
     faults: list[str] = []
-    bindings = {
-        key: _binding(key, _whole(key, entry, properties), faults) for key, entry in given.items()
-    }
+    common = _common(properties)
+    bindings = {key: _binding(key, entry, common, faults) for key, entry in given.items()}
     if faults:
         raise Failure("; ".join(faults))
     return {key: binding for key, binding in bindings.items() if binding}
@@ -46,25 +46,24 @@ def tolerated_bindings_of(properties: Mapping[str, Any]) -> dict[str, Binding]:
     given = properties.get("ServiceAccounts", {})
     if not isinstance(given, dict):
         return {}
-    bindings = {
-        key: _binding(key, _whole(key, entry, properties), []) for key, entry in given.items()
-    }
+    common = _common(properties)
+    bindings = {key: _binding(key, entry, common, []) for key, entry in given.items()}
     return {key: binding for key, binding in bindings.items() if binding}
 
 
-def _binding(key: str, entry: object, faults: list[str]) -> Binding | None:
+def _binding(
+    key: str, entry: object, common: Mapping[str, Any], faults: list[str]
+) -> Binding | None:
     found: list[str] = []
     where = f"ServiceAccounts[{key!r}]"
-    entry = entry if isinstance(entry, dict) else {}
+    entry = {"Role": entry} if isinstance(entry, str) else _map(entry)
     namespace, _, name = key.partition("/")
-    metadata = _map(_map(entry.get("Manifest")).get("metadata"))
-    ownership = entry.get("Ownership")
+    role, ownership = entry.get("Role"), entry.get("Ownership", CREATE)
     restart = tuple(str(target) for target in entry.get("Restart") or ())
-    if (metadata.get("namespace"), metadata.get("name")) != (namespace, name):
-        found.append(
-            f"{where}.Manifest must be of {key}, got "
-            f"{metadata.get('namespace')}/{metadata.get('name')}; use the same name twice"
-        )
+    if not (namespace and name):
+        found.append(f"{where} must be keyed by namespace/name, got {key!r}; correct it")
+    if not (isinstance(role, str) and role):
+        found.append(f"{where}.Role must be the ARN of a role, got {role!r}; correct it")
     if ownership not in (CREATE, ADOPT):
         found.append(
             f"{where}.Ownership must be CREATE or ADOPT, got {ownership!r}; leave out accounts "
@@ -79,12 +78,19 @@ def _binding(key: str, entry: object, faults: list[str]) -> Binding | None:
     faults += found
     if found:
         return None
+    common = common if ownership == CREATE else {}
     return Binding(
         namespace=namespace,
         name=name,
         ownership=str(ownership),
-        labels=_strings(metadata.get("labels")),
-        annotations=_strings(metadata.get("annotations")),
+        labels=_strings({**_map(common.get("labels")), **_map(entry.get("Labels"))}),
+        annotations=_strings(
+            {
+                **_map(common.get("annotations")),
+                **_map(entry.get("Annotations")),
+                ROLE_ARN_ANNOTATION: role,
+            }
+        ),
         restart=restart,
         force=entry.get("Force") == "true",
         create_namespace=entry.get("CreateNamespace") == "true",
@@ -96,16 +102,8 @@ def _names_a_workload(target: str) -> bool:
     return kind in KINDS and bool(name)
 
 
-def _whole(key: str, entry: object, properties: Mapping[str, Any]) -> object:
-    """The entry with the common manifest filled in, if it is but a role."""
-    if not isinstance(entry, str):
-        return entry
-    namespace, _, name = key.partition("/")
-    common = _map(properties.get("Manifest"))
-    metadata = _map(common.get("metadata"))
-    annotations = {**_map(metadata.get("annotations")), ROLE_ARN_ANNOTATION: entry}
-    own = {"name": name, "namespace": namespace, "annotations": annotations}
-    return {"Ownership": CREATE, "Manifest": {**common, "metadata": {**metadata, **own}}}
+def _common(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return _map(_map(properties.get("Manifest")).get("metadata"))
 
 
 def _map(value: object) -> dict[str, Any]:

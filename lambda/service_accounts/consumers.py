@@ -109,10 +109,8 @@ class Restarts:
             if consumer.is_insisted_on:
                 self._await_budget(consumer, deadline)
                 self._restart(consumer)
-            elif broken := budget_against(consumer.workload, self._budgets(consumer)):
-                log("not restarted", level="WARNING", workload=consumer.path, because=broken)
             else:
-                self._restart(consumer)
+                self._restart_if_allowed(consumer)
         awaited = [consumer.path for consumer in due if consumer.is_insisted_on]
         await_rollouts(self._api, awaited, deadline)
 
@@ -120,7 +118,7 @@ class Restarts:
         """Let the consumers of an account that we let go take up what it has now, in their time."""
         for consumer in self._consumers([binding]):
             if template_role(consumer.workload) == binding.role_arn:
-                self._restart(replace(consumer, role=role))
+                self._restart_if_allowed(replace(consumer, role=role))
 
     def undo(self) -> list[str]:
         """Put the pod templates back, newest first. Returns what could not be, in words."""
@@ -128,7 +126,12 @@ class Restarts:
         for consumer in reversed(self._done):
             try:
                 now = self._api.get(consumer.path)
-                if now and template_role(now) == consumer.role:
+                if not now or template_role(now) != consumer.role:
+                    continue
+                broken = budget_against({**consumer.workload, **now}, self._budgets(consumer))
+                if broken:
+                    problems.append(f"{consumer.path} was not restarted back: {broken}")
+                else:
                     set_template_role(self._api, consumer.path, template_role(consumer.workload))
                     log("restart undone", workload=consumer.path)
             except Failure as failure:
@@ -143,6 +146,13 @@ class Restarts:
         self._done.append(consumer)
         set_template_role(self._api, consumer.path, consumer.role)
         log("restarting", workload=consumer.path, role=consumer.role)
+
+    def _restart_if_allowed(self, consumer: _Consumer) -> None:
+        """Restart if the budgets allow it now, else leave the pods as they are."""
+        if broken := budget_against(consumer.workload, self._budgets(consumer)):
+            log("not restarted", level="WARNING", workload=consumer.path, because=broken)
+        else:
+            self._restart(consumer)
 
     def _await_budget(self, consumer: _Consumer, deadline: DeadlinePart) -> None:
         while True:

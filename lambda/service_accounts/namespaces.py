@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from custom_resource import Failure, log
+from custom_resource import Failure, OutOfTime, log
 from kubernetes_api.connection import FIELD_MANAGER, ApiError
 from kubernetes_api.owner import MANAGED_BY, OWNER
 
@@ -51,15 +51,28 @@ class Namespaces:
             if "deletionTimestamp" not in found["metadata"]:
                 return
             log("waiting for the namespace to be gone", namespace=name)
-            self._api.deadline.sleep(_TERMINATING_POLL_SECONDS)
+            try:
+                self._api.deadline.sleep(_TERMINATING_POLL_SECONDS)
+            except OutOfTime as late:
+                held = found["metadata"]["deletionTimestamp"]
+                raise Failure(
+                    f"namespace {name} must be gone before it is made anew, got it ending since "
+                    f"{held}; see what in it has finalizers"
+                ) from late
+        self._made.append(name)
         try:
             self._api.create("/api/v1/namespaces", body)
         except ApiError as error:
+            if not error.follows_silence:
+                self._made.pop()
             if error.reason != "AlreadyExists":
                 raise
             return
         log("made", namespace=name)
-        self._made.append(name)
+
+    def is_gone(self, name: str) -> bool:
+        """Whether there is no such namespace."""
+        return self._api.get(_path(name)) is None
 
     def remove(self, name: str) -> None:
         """Remove a namespace that this stack made, when nothing else is in it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from custom_resource import Answer, Failure, Request, answer, listed, log
 from kubernetes_api.cluster import Cluster
-from kubernetes_api.cluster_existence import is_gone
+from kubernetes_api.cluster_existence import NoSuchCluster, is_gone
 from kubernetes_api.connection import Api, Unreachable
 from kubernetes_api.owner import Owner
 from service_accounts.binder import Binder
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from custom_resource import Deadline, LambdaContext
+    from service_accounts.binding import Binding
 
 _ROLLOUT_SECONDS = 600.0
 
@@ -50,8 +51,10 @@ def work(request: Request, deadline: Deadline) -> Answer:
     # What was asked for of another cluster is released there, by the Delete that follows.
     previous = {} if moved else tolerated_bindings_of(request.old_properties)
     timeout = float(request.properties.get("RolloutTimeoutSeconds") or _ROLLOUT_SECONDS)
-    with Api(cluster, deadline) as api:
+    with Api(cluster, deadline, request.type) as api:
         left_alone = Binder(api, _owner(request), timeout).bind(wanted, previous)
+    if not moved and (other := _other_cluster(request, cluster)):
+        _clean_up(request, other, previous, deadline)
     data = {"Bound": str(len(wanted) - len(left_alone)), "LeftAlone": listed(left_alone, ", ")}
     return Answer(physical_id(request), data)
 
@@ -66,16 +69,41 @@ def _release(request: Request, deadline: Deadline) -> None:
     if not previous:
         return
     try:
-        with Api(cluster, deadline) as api:
-            Binder(api, _owner(request), _ROLLOUT_SECONDS).release(previous)
-    except Unreachable as failure:
-        if is_gone(cluster):
+        with Api(cluster, deadline, request.type) as api:
+            # Without an id of ours its creation never answered: cancelled, it may still run.
+            cancelled = request.physical_id != physical_id(request)
+            Binder(api, _owner(request), _ROLLOUT_SECONDS).release(
+                previous, may_be_bound_meanwhile=cancelled
+            )
+    except (NoSuchCluster, Unreachable) as failure:
+        if isinstance(failure, NoSuchCluster) or is_gone(cluster):
             log("the cluster is gone, and all in it", cluster=cluster.name)
             return
         raise Failure(
             f"{failure}; then delete again, or delete the stack and retain {request.logical_id}, "
             "which leaves the service accounts as they are"
         ) from failure
+
+
+def _other_cluster(request: Request, cluster: Cluster) -> Cluster | None:
+    """The cluster to which an update moved that failed before it told its id."""
+    try:
+        found = Cluster.from_properties(request.old_properties)
+    except Failure:
+        return None
+    return found if request.type == "Update" and found.name != cluster.name else None
+
+
+def _clean_up(
+    request: Request, cluster: Cluster, bindings: Mapping[str, Binding], deadline: Deadline
+) -> None:
+    """Release what such an update may have bound: nobody else is told of it."""
+    try:
+        with Api(cluster, deadline, request.type) as api, api.at_a_glance():
+            Binder(api, _owner(request), _ROLLOUT_SECONDS).release(bindings)
+    except Failure as failure:
+        # It may be why the update failed, and the rollback must not.
+        log("not cleaned up", level="WARNING", cluster=cluster.name, because=str(failure))
 
 
 def _owner(request: Request) -> Owner:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import Duration, RemovalPolicy, Stack, Tags, aws_iam
+from aws_cdk import CfnParameter, Duration, RemovalPolicy, Stack, Tags, aws_iam
+from constructs import Construct
 
-from irsa_stack import AwsNodeAddon, AwsNodeRebinding, InvalidInput, Ownership
+from irsa_stack import (
+    AwsNodeAddon,
+    AwsNodeRebinding,
+    InvalidInput,
+    IrsaServiceAccounts,
+    Ownership,
+)
 from irsa_stack.controllers.statements import Location
 from irsa_stack.controllers.vpc_cni import policy_documents
-from tests.support.clusters import service_accounts
+from tests.support.clusters import connection, imported_provider, service_accounts
 from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import ACCOUNT, COMMERCIAL, Deployment
 
 if TYPE_CHECKING:
-    from irsa_stack import BoundServiceAccount, IrsaServiceAccounts
+    from irsa_stack import BoundServiceAccount
 
 CNI = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
 DOCUMENT = {"Version": "2012-10-17", "Statement": []}
@@ -373,3 +381,30 @@ def test_a_refused_construct_can_be_corrected(
 
     rebind(stack, accounts)
     assert properties(stack, "Custom::AwsNodeRebinding")
+
+
+def logical_id(stack: Stack) -> str:
+    [found] = of_type(stack, "Custom::AwsNodeRebinding")
+    return found
+
+
+@pytest.mark.parametrize("id", ["Renamed", "Scope/AwsNode"])
+def test_a_renamed_construct_is_the_same_resource(
+    stack: Stack, accounts: IrsaServiceAccounts, id: str
+) -> None:
+    *scopes, name = id.split("/")
+    scope = Construct(stack, scopes[0]) if scopes else stack
+    AwsNodeRebinding(scope, name, service_accounts=accounts)
+
+    assert logical_id(stack) == logical_id(rebinding_of())
+
+
+def test_clusters_of_one_stack_have_one_resource_each(stack: Stack) -> None:
+    for name in ("one", CfnParameter(stack, "Two", default="two").value_as_string):
+        scope = Construct(stack, f"Cluster{name[:3]}")
+        cluster = dataclasses.replace(connection(), cluster_name=name)
+        provider = imported_provider(scope)
+        accounts = IrsaServiceAccounts(scope, "Accounts", cluster=cluster, oidc_provider=provider)
+        AwsNodeRebinding(scope, "AwsNode", service_accounts=accounts)
+
+    assert len(of_type(stack, "Custom::AwsNodeRebinding")) == 2

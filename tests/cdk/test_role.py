@@ -26,8 +26,8 @@ from aws_cdk import (
 from constructs import DependencyGroup
 
 from irsa_stack import EksOidcProvider, InvalidInput, IrsaRole, Trust
+from tests.support.iam_evaluator import may_assume
 from tests.support.templates import app_with_flags, synthesise, template_of, templates_of
-from tests.support.trust_evaluator import may_assume
 from tests.support.trust_resolver import COMMERCIAL, Deployment
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
@@ -829,3 +829,60 @@ def test_knows_whom_it_trusts(stack, literal_provider):
 def test_the_trust_policy_can_be_read_back(stack, literal_provider):
     [statement] = role_for(stack, literal_provider).trust_policy["Statement"]
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+
+
+# What an aspect or an override does to it
+
+
+EVERYBODY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda role: role.add_property_override(
+            "AssumeRolePolicyDocument.Statement.1", EVERYBODY["Statement"][0]
+        ),
+        lambda role: role.add_override("Properties.AssumeRolePolicyDocument", EVERYBODY),
+        lambda role: role.add_override("Properties", {"AssumeRolePolicyDocument": EVERYBODY}),
+        lambda role: role.add_deletion_override(
+            "Properties.AssumeRolePolicyDocument.Statement.0.Condition"
+        ),
+        lambda role: role.add_property_deletion_override(
+            "AssumeRolePolicyDocument.Statement.0.Condition"
+        ),
+        lambda role: setattr(role, "assume_role_policy_document", EVERYBODY),
+    ],
+)
+def test_refuses_a_trust_policy_that_is_not_the_one_asked_for(stack, provider, change):
+    change(role_for(stack, provider).node.default_child)
+    with pytest.raises(RuntimeError, match="trust policy of Api must be the one that was asked"):
+        template_of(stack)
+
+
+def test_refuses_what_an_aspect_did_to_its_trust_policy(stack, provider):
+    @jsii.implements(IAspect)
+    class Opening:
+        def visit(self, node):
+            if isinstance(node, aws_iam.CfnRole):
+                node.assume_role_policy_document = EVERYBODY
+
+    role_for(stack, provider)
+    Aspects.of(stack).add(Opening())
+    with pytest.raises(RuntimeError, match="trust policy of Api must be the one that was asked"):
+        template_of(stack)
+
+
+def test_other_overrides_are_the_users_own(stack, provider):
+    role = role_for(stack, provider, trusts=[])
+    role.node.default_child.add_property_override("Description", "of my own")
+    role.add_trust(
+        Trust(
+            oidc_provider=EksOidcProvider(stack, "Other", issuer_url=f"https://{OTHER_ISSUER}"),
+            service_accounts=["apps/api"],
+        )
+    )
+    template_of(stack)

@@ -30,6 +30,7 @@ from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import COMMERCIAL, Deployment
 
 ROLE = "arn:aws:iam::444455556666:role/api"
+REGIONAL = "eks.amazonaws.com/sts-regional-endpoints"
 
 
 @pytest.fixture
@@ -50,17 +51,11 @@ def resolved(template, value):
     return Deployment({"Stack": template}, COMMERCIAL).value("Stack", value)
 
 
-def batches(template):
-    """What the function gets, every batch."""
-    return [
-        resolved(template, body["Properties"]["ServiceAccounts"])
-        for body in of_type(template, "Custom::ServiceAccounts")
-    ]
-
-
-def only_batch(stack):
-    [batch] = batches(template_of(stack))
-    return batch
+def only_bound(stack):
+    """What the function gets."""
+    template = template_of(stack)
+    [body] = of_type(template, "Custom::ServiceAccounts")
+    return resolved(template, body["Properties"]["ServiceAccounts"])
 
 
 def access(stack):
@@ -127,9 +122,9 @@ def test_a_workload_can_come_after_its_account(stack, accounts):
 
 def test_an_adopted_account_carries_our_annotations_and_no_mark_of_ours(stack, accounts):
     accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, force=True)
-    entry = only_batch(stack)["apps/api"]
+    entry = only_bound(stack)["apps/api"]
     assert (entry["Ownership"], entry["Force"]) == ("ADOPT", "true")
-    assert "labels" not in entry["Manifest"]["metadata"]
+    assert entry.keys() == {"Role", "Ownership", "Force"}
 
 
 def test_a_chart_gets_the_users_annotations_too(accounts):
@@ -171,10 +166,8 @@ def test_an_adopted_account_gets_one_annotation_unless_more_is_asked_for(
     stack, accounts, asked, expected
 ):
     accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, **asked)
-    annotations = only_batch(stack)["apps/api"]["Manifest"]["metadata"]["annotations"]
-    assert annotations.get("eks.amazonaws.com/sts-regional-endpoints") == expected
-    assert "eks.amazonaws.com/role-arn" in annotations
-    assert len(annotations) == (2 if expected else 1)
+    annotations = only_bound(stack)["apps/api"].get("Annotations", {})
+    assert annotations == ({REGIONAL: expected} if expected else {})
 
 
 @pytest.mark.parametrize("ownership", [Ownership.HELM, Ownership.NONE])
@@ -212,24 +205,22 @@ def test_what_is_special_about_an_account_reaches_the_function(stack, accounts):
         regional_sts=False,
         audience="vault",
     )
-    entry = only_batch(stack)["apps/api"]
-    annotations = entry["Manifest"]["metadata"]["annotations"]
+    entry = only_bound(stack)["apps/api"]
     assert entry["Restart"] == ["deployment/api"]
     assert entry["CreateNamespace"] == "true"
-    assert entry["Manifest"]["metadata"]["labels"] == {
-        "app": "api",
-        "app.kubernetes.io/managed-by": "irsa-stack",
+    assert entry["Labels"] == {"app": "api"}
+    assert entry["Annotations"] == {
+        "eks.amazonaws.com/audience": "vault",
+        REGIONAL: "false",
+        "eks.amazonaws.com/token-expiration": "3600",
+        "note": "hello",
     }
-    assert annotations["eks.amazonaws.com/token-expiration"] == "3600"
-    assert annotations["eks.amazonaws.com/sts-regional-endpoints"] == "false"
-    assert annotations["eks.amazonaws.com/audience"] == "vault"
-    assert annotations["note"] == "hello"
 
 
 def test_an_existing_role_is_bound_by_its_arn(stack, accounts):
     arn = "arn:aws:iam::444455556666:role/api"
     api = accounts.add("Api", namespace="apps", name="api", role_arn=arn)
-    assert only_batch(stack)["apps/api"] == arn
+    assert only_bound(stack)["apps/api"] == arn
     with pytest.raises(AttributeError, match="grant where that role is defined"):
         _ = api.role
 
@@ -519,7 +510,7 @@ def test_an_account_of_a_cluster_made_here_is_bound_once(stack):
 def test_a_refused_account_can_be_corrected(stack, accounts, wrong):
     faults_of(accounts, **wrong)
     accounts.add("Api", namespace="apps", name="api")
-    assert len(only_batch(stack)) == 1
+    assert len(only_bound(stack)) == 1
 
 
 @pytest.mark.parametrize("id", ["Binder", "Access", "Bindings", "Taken"])

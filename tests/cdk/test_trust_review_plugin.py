@@ -8,7 +8,7 @@ import pytest
 from aws_cdk import CfnJson, CfnParameter, Fn, NestedStack, Stack, aws_iam
 
 from irsa_stack import EksOidcProvider, IrsaRole, TrustReview
-from irsa_stack.cdk.trust_review_plugin import template_findings
+from irsa_stack.review.template import template_findings
 from tests.support.templates import REPOSITORY, app_with_flags, template_of
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
@@ -55,8 +55,9 @@ def findings(define, *, region=None):
     stack = Stack(app, "Stack")
     define(stack)
     return [
-        (finding.rule, finding.fault)
-        for _, _, finding in template_findings(template_of(stack), region=region)
+        (finding.id, finding.fault)
+        for finding in template_findings(template_of(stack), region=region)
+        if not finding.is_remark
     ]
 
 
@@ -115,12 +116,13 @@ def test_roles_of_this_library_pass_with_a_literal_and_with_a_token_issuer():
     ],
 )
 def test_reads_objects_and_strings(document, rule):
-    [(_, _, finding)] = template_findings(role(document))
-    assert finding.rule == rule
+    [finding] = template_findings(role(document))
+    assert finding.id == rule
 
 
-def test_a_trust_policy_that_only_the_deploy_will_tell_passes():
-    assert not list(template_findings(role({"Fn::ImportValue": "policy"})))
+def test_a_trust_policy_that_only_the_deploy_will_tell_is_a_finding():
+    [finding] = template_findings(role({"Fn::ImportValue": "policy"}))
+    assert finding.id == "IRSA901"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_trust_policy_that_only_the_deploy_will_tell_passes():
 )
 def test_arns_must_be_of_the_stacks_partition(region, rules):
     found = template_findings(role(GOOD), region=region)
-    assert [finding.rule for _, _, finding in found] == rules
+    assert [finding.id for finding in found] == rules
 
 
 def test_an_arn_that_follows_the_partition_passes_everywhere():
@@ -139,7 +141,7 @@ def test_an_arn_that_follows_the_partition_passes_everywhere():
 def test_an_account_known_only_at_deploy_hides_no_mistake():
     text = json.dumps(GOOD).replace("111122223333", "${AWS::AccountId}").replace("er/", "er:")
     found = template_findings(role({"Fn::Sub": text}))
-    assert [finding.rule for _, _, finding in found] == ["IRSA117"]
+    assert [finding.id for finding in found] == ["IRSA117"]
 
 
 def test_role_annotations_in_manifests_are_read():
@@ -153,8 +155,8 @@ def test_role_annotations_in_manifests_are_read():
             }
         }
     }
-    [(logical_id, _, finding)] = template_findings(template)
-    assert (logical_id, finding.rule) == ("Manifest", "IRSA501")
+    [finding] = template_findings(template)
+    assert (finding.resource, finding.id) == ("Manifest", "IRSA501")
 
 
 def test_a_role_of_the_cdk_is_read_through_the_custom_resource_of_its_conditions():

@@ -15,7 +15,8 @@ from irsa_stack.faults import InvalidInput
 from tests.support.environment_files import ABSENT, NEW, changed
 
 REPOSITORY = Path(__file__).parents[2]
-ENVIRONMENTS = REPOSITORY / "environments"
+SCHEMA = REPOSITORY / "environments" / "schema.json"
+ENVIRONMENTS = REPOSITORY / "tests" / "fixtures" / "environments"
 NAMES = sorted(path.stem for path in ENVIRONMENTS.glob("*.yaml"))
 
 
@@ -91,13 +92,13 @@ def test_a_report_counts_one_fault_in_the_singular():
 
 
 def test_the_schema_is_current():
-    on_disk = json.loads((ENVIRONMENTS / "schema.json").read_text())
+    on_disk = json.loads(SCHEMA.read_text())
     assert on_disk == Environment.model_json_schema(), "run: make schema"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_schema_accepts_every_shipped_environment(name):
-    schema = json.loads((ENVIRONMENTS / "schema.json").read_text())
+    schema = json.loads(SCHEMA.read_text())
     document = yaml.safe_load((ENVIRONMENTS / f"{name}.yaml").read_text())
     jsonschema.validate(document, schema)
 
@@ -112,7 +113,7 @@ def test_the_schema_accepts_every_shipped_environment(name):
     ],
 )
 def test_the_schema_shows_editors_the_plain_faults(changes):
-    schema = json.loads((ENVIRONMENTS / "schema.json").read_text())
+    schema = json.loads(SCHEMA.read_text())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(changed(NEW, changes), schema)
 
@@ -120,7 +121,8 @@ def test_the_schema_shows_editors_the_plain_faults(changes):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_environment_points_editors_at_the_schema(name):
     first = (ENVIRONMENTS / f"{name}.yaml").read_text().splitlines()[0]
-    assert first == "# yaml-language-server: $schema=./schema.json"
+    named = first.removeprefix("# yaml-language-server: $schema=")
+    assert (ENVIRONMENTS / named).resolve() == SCHEMA
 
 
 # Through app.py, as the CLI runs it.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from irsa_stack.faults import InvalidInput
 from irsa_stack.iam.trust import trust_policy
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
-from tests.support.trust_evaluator import may_assume
+from tests.support.iam_evaluator import may_assume
 
 ISSUERS = st.sampled_from(
     [

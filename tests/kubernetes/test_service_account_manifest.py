@@ -1,9 +1,7 @@
 import pytest
 
-from irsa_stack.kubernetes.identity import ServiceAccountIdentity
 from irsa_stack.kubernetes.service_account_manifest import (
     metadata_faults,
-    service_account_manifest,
     token_expiration_faults,
     webhook_annotations,
 )
@@ -14,41 +12,6 @@ TOKEN = "${Token[TOKEN.12]}"
 
 def faults(*, labels=None, annotations=None):
     return list(metadata_faults(labels=labels or {}, annotations=annotations or {}))
-
-
-def test_manifest_is_a_service_account_as_kubernetes_reads_it():
-    manifest = service_account_manifest(
-        ServiceAccountIdentity("apps", "api"),
-        annotations={"eks.amazonaws.com/role-arn": ROLE_ARN},
-        labels={"app": "api"},
-    )
-    assert manifest == {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {
-            "name": "api",
-            "namespace": "apps",
-            "labels": {"app": "api"},
-            "annotations": {"eks.amazonaws.com/role-arn": ROLE_ARN},
-        },
-    }
-
-
-def test_manifest_without_labels_has_no_empty_map():
-    manifest = service_account_manifest(
-        ServiceAccountIdentity("apps", "api"), annotations={}, labels={}
-    )
-    assert "labels" not in manifest["metadata"]
-
-
-def test_keys_are_sorted_whatever_order_they_came_in():
-    def keys(annotations):
-        manifest = service_account_manifest(
-            ServiceAccountIdentity("apps", "api"), annotations=annotations, labels=annotations
-        )
-        return [*manifest["metadata"]["annotations"], *manifest["metadata"]["labels"]]
-
-    assert keys({"b": "1", "a": "2"}) == keys({"a": "2", "b": "1"}) == ["a", "b", "a", "b"]
 
 
 def test_annotations_name_the_role_and_the_regional_endpoint():

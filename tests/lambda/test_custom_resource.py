@@ -196,11 +196,21 @@ def test_a_long_reason_is_cut_to_fit(text):
     assert 2000 < len(response_url.puts[0].body) < 4096
 
 
-@pytest.mark.parametrize(("size", "status"), [(3000, "SUCCESS"), (4000, "FAILED")])
-def test_data_that_cloudformation_would_not_take_is_a_failure(size, status):
-    response_url = run(lambda _request, _deadline: Answer("the-thing", {"Colour": "x" * size}))
-    assert response_url.only_response["Status"] == status
-    assert len(response_url.puts[0].body) < 4096
+@pytest.mark.parametrize("text", ["x" * 9000, "証" * 3000, '"' * 9000])
+def test_what_is_done_is_not_told_as_failed_because_there_is_much_to_tell(text):
+    """F16: JSON writes six bytes for a Japanese letter."""
+    data = {"Thumbprints": "a" * 40, "Warnings": text}
+    response_url = run(lambda _request, _deadline: Answer("the-thing", data))
+    response = response_url.only_response
+    assert response["Status"] == "SUCCESS"
+    assert response["Data"]["Thumbprints"] == "a" * 40
+    assert response["Data"]["Warnings"].endswith(" ...")
+    assert 2000 < len(response_url.puts[0].body) < 4096
+
+
+def test_data_that_fits_is_not_cut():
+    response = run(lambda _request, _deadline: Answer("the-thing", {"Colour": "x" * 3000}))
+    assert response.only_response["Data"] == {"Colour": "x" * 3000}
 
 
 def test_data_that_is_no_json_is_a_failure():

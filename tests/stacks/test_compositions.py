@@ -4,12 +4,12 @@ import json
 
 import pytest
 import yaml
-from aws_cdk import Environment
+from aws_cdk import Environment, Stack
 
 from irsa_stack.environment.environment_file import load_environment
 from irsa_stack.faults import InvalidInput
 from irsa_stack.stacks import EksClusterStack, ServiceAccountsStack, define_stacks
-from irsa_stack.stacks.service_accounts import part_of, service_account_parts
+from irsa_stack.stacks.service_accounts import part_of, refuse_crowded_stacks
 from tests.support.templates import ENVIRONMENTS, app_with_flags, templates_of
 from tests.support.trust_resolver import CHINA, COMMERCIAL, Deployment
 
@@ -276,14 +276,28 @@ def many(count):
     return [{"namespace": "apps", "name": f"account-{number:04}"} for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "parts"), [(0, 1), (1, 1), (400, 1), (401, 2), (1_000, 4)])
-def test_as_many_stacks_as_the_accounts_ask_for(settings, count, parts):
-    assert service_account_parts(settings("dev", service_accounts=many(count))) == parts
+@pytest.mark.parametrize(("count", "stacks"), [(0, 1), (400, 1), (400, 3), (1_000, 4)])
+def test_as_many_accounts_as_the_stacks_hold_are_taken(settings, count, stacks):
+    changes = {"service_accounts": many(count), "service_account_stacks": stacks}
+    refuse_crowded_stacks(settings("dev", **changes))
 
 
-def test_a_number_of_stacks_given_in_the_file_holds(settings):
-    chosen = settings("dev", service_accounts=many(10), service_account_stacks=3)
-    assert service_account_parts(chosen) == 3
+@pytest.mark.parametrize(("count", "stacks", "enough"), [(401, 1, 2), (1_000, 2, 3)])
+def test_a_number_of_stacks_that_is_too_small_is_refused_with_one_that_is_enough(
+    settings, count, stacks, enough
+):
+    crowded = settings("dev", service_accounts=many(count), service_account_stacks=stacks)
+    with pytest.raises(InvalidInput, match=rf"write service_account_stacks: {enough}, or more"):
+        refuse_crowded_stacks(crowded)
+    changes = {"service_accounts": many(count), "service_account_stacks": enough}
+    refuse_crowded_stacks(settings("dev", **changes))
+
+
+def test_a_wrong_number_of_stacks_defines_none(settings):
+    app = app_with_flags()
+    with pytest.raises(InvalidInput, match="service_account_stacks must be enough for 400"):
+        define_stacks(app, settings("dev", service_accounts=many(401)))
+    assert not app.node.children
 
 
 def test_no_neighbour_moves_an_account_to_another_stack(settings):
@@ -303,6 +317,15 @@ def test_accounts_of_several_stacks_are_each_in_one(deployed):
     ]
     assert len([s for s in subjects if s.startswith("system:serviceaccount:apps:")]) == 30
     assert len(set(subjects)) == len(subjects)
+
+
+def test_the_first_stack_is_deployed_before_the_others(settings):
+    app = app_with_flags()
+    define_stacks(
+        app, settings("existing-cluster", service_accounts=many(3), service_account_stacks=3)
+    )
+    first, *others = (one for one in app.node.children if Stack.is_stack(one))
+    assert [[*one.dependencies] for one in others] == [[first], [first]]
 
 
 # As a library

@@ -12,6 +12,7 @@ from cfnlint import api as cfn_lint
 from cfnlint.config import ManualArgs
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
+from irsa_stack.review.template import template_findings
 from tests.support.templates import NAMES, REPOSITORY, environment
 from tests.support.trust_resolver import CHINA, COMMERCIAL, GOVERNMENT, PLACES, Deployment, Place
 
@@ -426,3 +427,13 @@ def test_two_synths_are_the_same_byte_for_byte(name, synthesised, synthesised_ag
 
 def test_every_partition_is_walked():
     assert {place for _, place in DEPLOYMENTS} >= {COMMERCIAL, CHINA, GOVERNMENT}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_review_finds_nothing(name):
+    found = [
+        one
+        for template in environment(name).templates.values()
+        for one in template_findings(template)
+    ]
+    assert found == []

@@ -44,10 +44,10 @@ def identities(count):
     return {(one["namespace"], one["name"]) for one in accounts(count)}
 
 
-def write_environment(folder, base, count):
+def write_environment(folder, base, count, stacks=1):
     """An app folder whose one environment is a shipped one, with other accounts."""
     document = yaml.safe_load((ENVIRONMENTS / f"{base}.yaml").read_text())
-    document["service_accounts"] = accounts(count)
+    document |= {"service_accounts": accounts(count), "service_account_stacks": stacks}
     (folder / "environments").mkdir(parents=True)
     (folder / "environments" / "many.yaml").write_text(yaml.safe_dump(document))
     (folder / "cdk.json").write_bytes((REPOSITORY / "cdk.json").read_bytes())
@@ -100,7 +100,7 @@ class Synthesised:
     """What one `cdk synth` left."""
 
     def __init__(self, folder, base):
-        write_environment(folder, base, COUNT)
+        write_environment(folder, base, COUNT, stacks=3)
         validation = "true" if base == "dev" else "false"
         _, self.memory = cdk(folder, "synth", "--quiet", validation=validation)
         self.issuer = ISSUERS[base]
@@ -187,7 +187,7 @@ def difference(tmp_path_factory):
     return told[told.index("Resources") :].splitlines()
 
 
-def test_an_account_more_is_its_role_and_one_line_of_its_batch(difference):
+def test_an_account_more_is_its_role_and_one_line_of_their_binding(difference):
     changes = [re.sub(r" ServiceAccounts\w{9,}$", "", line) for line in difference if "[" in line]
     assert changes[:4] == [
         "[+] AWS::IAM::Role ServiceAccounts/team-3.account-0010",

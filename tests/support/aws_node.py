@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aws_node import on_event
-from aws_node.pods import credential_fault, running_pods
+from aws_node.pods import credential_fault, pods_of, running
 from custom_resource import Deadline, Failure, Request
 from kubernetes_api import connection
 from kubernetes_api.cluster import Cluster
@@ -32,10 +33,12 @@ TWO = "arn:aws:iam::111122223333:role/aws-node-2"
 CNI_POLICY = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
 WORKER_POLICY = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
 ROLE, OWNER = "eks.amazonaws.com/role-arn", "irsa-stack/owner"
-JOURNAL = "irsa-stack/detached-policies"
+JOURNAL, EVENTS = "irsa-stack/detached-policies", "irsa-stack/events"
 ACCOUNT = "/api/v1/namespaces/kube-system/serviceaccounts/aws-node"
 DAEMON_SET = "/apis/apps/v1/namespaces/kube-system/daemonsets/aws-node"
 PODS = "/api/v1/namespaces/kube-system/pods"
+
+_events = itertools.count(1)
 
 
 @dataclass
@@ -165,6 +168,7 @@ class AwsNode:
         physical_id: str = "rehearsal/aws-node",
         logical_id: str = "AwsNode",
         stack_id: str = STACK_ID,
+        event: str = "",
         seconds: float = 90.0,
     ) -> Answer:
         """Let the function do the work of one event."""
@@ -175,7 +179,7 @@ class AwsNode:
             old_properties=(old or self.properties()) if kind == "Update" else {},
             stack_id=stack_id,
             logical_id=logical_id,
-            request_id="request",
+            request_id=event or f"event-{next(_events)}",
         )
         return on_event.work(request, Deadline(seconds))
 
@@ -187,11 +191,13 @@ class AwsNode:
             return str(failure)
         raise AssertionError("the function must fail")
 
-    def roll_back_create(self, properties: dict[str, Any] | None = None) -> Answer:
-        """The Delete that CloudFormation sends when a Create failed."""
+    def roll_back_create(
+        self, properties: dict[str, Any] | None = None, *, created_by: str = "create"
+    ) -> Answer:
+        """The Delete that CloudFormation sends when a Create, by that event, failed."""
         given = properties or self.properties()
         unfinished = on_event.unfinished_id(
-            Request("Create", None, given, {}, STACK_ID, "AwsNode", "request")
+            Request("Create", None, given, {}, STACK_ID, "AwsNode", created_by)
         )
         return self.deploy("Delete", given, physical_id=unfinished)
 
@@ -244,7 +250,7 @@ class AwsNode:
         daemon_set, account = api.get(DAEMON_SET), api.get(ACCOUNT)
         if not daemon_set or not account:
             return
-        pods = running_pods(daemon_set, api.list(PODS, labelSelector="k8s-app=aws-node"))
+        pods = running(pods_of(daemon_set, api.list(PODS, labelSelector="k8s-app=aws-node")))
         if not less and self._nodes_can():
             return  # given back while we asked
         self.violations += [
@@ -305,13 +311,15 @@ def journal(node: AwsNode) -> dict[str, list[str]]:
 
 
 def _lasting(thing: dict[str, Any]) -> dict[str, Any]:
-    """An object less what each write changes."""
+    """An object less what each write, and each event, changes."""
     metadata = {
         key: value
         for key, value in thing["metadata"].items()
-        if key not in ("resourceVersion", "managedFields")
+        if key not in ("resourceVersion", "managedFields", "annotations")
     }
-    return {**thing, "metadata": metadata}
+    annotations = thing["metadata"].get("annotations", {})
+    kept = {key: value for key, value in annotations.items() if key != EVENTS}
+    return {**thing, "metadata": {**metadata, **({"annotations": kept} if kept else {})}}
 
 
 def _role_of(pod: dict[str, Any]) -> str | None:

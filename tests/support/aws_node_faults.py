@@ -53,6 +53,15 @@ def once(method: str, path: str, reply: Reply, *, after: int = 0) -> Callable[[S
     return arrange
 
 
+def always(method: str, path: str, reply: Reply) -> Callable[[SmallAwsNode], None]:
+    """Every request of a kind gets this reply."""
+
+    def arrange(node: SmallAwsNode) -> None:
+        node.server.trouble = lambda asked, at: reply if (asked, at) == (method, path) else None
+
+    return arrange
+
+
 def denied(*what: str) -> Callable[[SmallAwsNode], None]:
     """IAM refuses."""
     return lambda node: node.iam.denied.update(what)
@@ -132,7 +141,7 @@ FAULTS = {
     "another stack bound it": Fault(
         _annotated(OWNER, "another-stack#AwsNode", "irsa-stack"),
         "check whose role aws-node has",
-        "must be bound by one stack, got a second beside another-stack#AwsNode",
+        "must be bound by one rebinding, got it bound by another-stack#AwsNode",
     ),
     "annotating is refused": Fault(
         once("PATCH", ACCOUNT, refusal(422, "Invalid", "no such thing")),
@@ -140,8 +149,8 @@ FAULTS = {
         "Kubernetes says 'no such thing'",
         ANNOTATED,
     ),
-    "the account changes while it is annotated": Fault(
-        once("PATCH", ACCOUNT, refusal(409, "Conflict", "conflict with eksctl")),
+    "the account changes each time before it is annotated": Fault(
+        always("PATCH", ACCOUNT, refusal(409, "Conflict", "conflict with eksctl")),
         "annotate the service account",
         "Kubernetes says 'conflict with eksctl'",
         ANNOTATED,

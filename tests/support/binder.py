@@ -21,15 +21,8 @@ TWO = "arn:aws:iam::111122223333:role/two"
 
 def account(key: str, ownership: str = "CREATE", role: str = ONE, **more: Any) -> dict[str, Any]:
     """One entry of the property, keyed as it is there."""
-    namespace, _, name = key.partition("/")
-    metadata = {
-        "name": name,
-        "namespace": namespace,
-        "labels": more.pop("labels", {}),
-        "annotations": {ROLE: role, **more.pop("annotations", {})},
-    }
-    manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-    return {key: {"Ownership": ownership, "Manifest": manifest, **more}}
+    special = {section.capitalize(): more.pop(section, {}) for section in ("labels", "annotations")}
+    return {key: {"Role": role, "Ownership": ownership, **special, **more}}
 
 
 def run(

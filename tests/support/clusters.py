@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 from aws_cdk import Stack, aws_iam
+from constructs import Construct
 
 from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
 
@@ -24,7 +25,7 @@ def connection(**kwargs: Any) -> ClusterConnection:
     )
 
 
-def imported_provider(stack: Stack) -> aws_iam.IOpenIdConnectProvider:
+def imported_provider(stack: Construct) -> aws_iam.IOpenIdConnectProvider:
     """The OIDC provider of that cluster."""
     return EksOidcProvider.from_issuer_url(stack, "OidcProvider", f"https://{ISSUER}")
 

@@ -31,11 +31,15 @@ class IamServer:
     Args:
         roles: policy ARNs of each role, by its name.
         denied: actions, or action and role with a blank between, that are refused.
-        before_change: is called before each attachment and detachment.
+        busy: error codes of passing trouble with which an action is answered next.
+        listed: what lists tell, as long as they are late; None when they are not.
+        before_change: is called before each attachment and detachment that changes something.
     """
 
     roles: dict[str, list[str]]
     denied: set[str] = field(default_factory=set)
+    busy: dict[str, list[str]] = field(default_factory=dict)
+    listed: dict[str, list[str]] | None = None
     before_change: Callable[[Call], None] = lambda _: None
     calls: list[Call] = field(default_factory=list)
 
@@ -69,6 +73,7 @@ class IamServer:
     def reset(self, roles: dict[str, list[str]]) -> None:
         """Begin anew with these roles, and let everything be done."""
         self.roles, self.denied, self.calls = roles, set(), []
+        self.busy, self.listed = {}, None
         self.before_change = lambda _: None
 
     @property
@@ -90,23 +95,31 @@ class IamServer:
             if call.action != "ListAttachedRolePolicies"
         ]
 
+    def _trouble(self, action: str, role: str) -> str:
+        """An error code that stands in the way of any answer."""
+        if self.busy.get(action):
+            return self.busy[action].pop(0)
+        return "" if role in self.roles else "NoSuchEntity"
+
     def _answer(self, asked: Mapping[str, str]) -> tuple[int, bytes]:
         action, role = asked["Action"], asked["RoleName"]
         call = Call(dt.datetime.now(dt.UTC), action, role, asked.get("PolicyArn", ""))
         if {action, f"{action} {role}"} & self.denied:
             return 403, _error("AccessDenied", f"not authorized to perform: iam:{action}")
-        if role not in self.roles:
-            return 404, _error("NoSuchEntity", f"The role with name {role} cannot be found.")
+        if code := self._trouble(action, role):
+            return 400, _error(code, f"The role with name {role} cannot be found.")
         policies = self.roles[role]
         if action == "ListAttachedRolePolicies":
             self.calls.append(call)
-            return 200, _listed(policies)
+            return 200, _listed(policies if self.listed is None else self.listed[role])
+        if action == "AttachRolePolicy" and call.policy in policies:
+            return 200, _document(action, "")
         self.before_change(call)
         if action == "DetachRolePolicy":
             if call.policy not in policies:
                 return 404, _error("NoSuchEntity", f"Policy {call.policy} was not found.")
             policies.remove(call.policy)
-        elif call.policy not in policies:
+        else:
             policies.append(call.policy)
         self.calls.append(call)
         return 200, _document(action, "")

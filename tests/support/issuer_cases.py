@@ -415,7 +415,7 @@ SLOW = [
         functools.partial(
             _serve, responses=lambda _: [http_response("s3cr3t", "503 Service Unavailable")]
         ),
-        r"{document} answered 503; tried for \d+ s",
+        r"{document} must answer 200, got 503; tried for \d+ s",
     ),
 ]
 QUICK = [*ORDERED, *UNORDERED, *TAKEN, *REFUSED]

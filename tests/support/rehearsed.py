@@ -14,6 +14,7 @@ from kubernetes_api.cluster import Cluster
 from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH, Api
 from kubernetes_api.restart import template_role
 from rehearsal.kubernetes import DEFAULT_AUDIENCE
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -262,7 +263,8 @@ def rehearsed(
 ) -> Iterator[Rehearsed]:
     """Let the functions meet the cluster, signed in with their token, until the block ends."""
     monkeypatch.setenv("KUBECTL", str(plane.programs["kubectl"]))
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5, 3, 1))
+    bear(monkeypatch, 5, 3, 1)
+    monkeypatch.setattr(connection, "confirm_endpoint", lambda _: "ACTIVE")
     monkeypatch.setattr(connection, "eks_token", lambda _: tokens["admin"])
     cluster = Rehearsed(plane, None, tokens)  # type: ignore[arg-type]
     with Api(Cluster(*cluster.connection.values()), Deadline(3600)) as admin:

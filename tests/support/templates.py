@@ -1,4 +1,4 @@
-"""Templates of constructs and of the shipped environments, synthesised once a session."""
+"""Templates of constructs and of the fixtures of environments, synthesised once a session."""
 
 import functools
 import json
@@ -14,7 +14,7 @@ from irsa_stack.environment.environment import Environment
 from irsa_stack.environment.environment_file import load_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = REPOSITORY / "environments"
+ENVIRONMENTS = REPOSITORY / "tests" / "fixtures" / "environments"
 NAMES = sorted(path.stem for path in ENVIRONMENTS.glob("*.yaml"))
 Template = dict[str, Any]
 
@@ -72,7 +72,7 @@ def properties_of(stack: Stack, resource_type: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SynthesisedEnvironment:
-    """A shipped environment as `cdk synth` leaves it."""
+    """A fixture as `cdk synth` leaves it."""
 
     settings: Environment
     templates: dict[str, Template]
@@ -81,12 +81,12 @@ class SynthesisedEnvironment:
 
 @functools.cache
 def environment(name: str) -> SynthesisedEnvironment:
-    """The environment `environments/<name>.yaml`, synthesised at the first call."""
+    """The environment `tests/fixtures/environments/<name>.yaml`, synthesised at the first call."""
     return synthesise_environment(name)
 
 
 def synthesise_environment(name: str) -> SynthesisedEnvironment:
-    """The environment `environments/<name>.yaml`, synthesised anew."""
+    """The environment `tests/fixtures/environments/<name>.yaml`, synthesised anew."""
     from irsa_stack.stacks import define_stacks  # (imports the CDK's EKS modules: slow)
 
     settings = load_environment(ENVIRONMENTS / f"{name}.yaml")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.iam_evaluator import Resource, allowed
+from tests.support.iam_evaluator import Caller, Resource, allowed, assumes
 
 BUCKET = "arn:aws:s3:::receipts"
 
@@ -152,7 +152,7 @@ def test_sees_each_resource_with_its_own_keys():
 @pytest.mark.parametrize(
     ("document", "what"),
     [
-        (condition(NumericEquals={"aws:x": "1"}), "condition operator NumericEquals"),
+        (condition(DateEquals={"aws:x": "1"}), "condition operator DateEquals"),
         (condition(ForSome__StringEquals={"aws:x": "1"}), "condition operator ForSome"),
         (policy(Action="*", Resource="arn:aws:s3:::${aws:username}"), "policy variable"),
         (policy(Action="*", Resource="*", NotPrincipal="*"), "NotPrincipal"),
@@ -167,3 +167,46 @@ def test_refuses_several_values_where_iam_takes_one():
     document = condition(StringEquals={"aws:x": "1"})
     with pytest.raises(NotImplementedError, match="several values"):
         allowed(document, "s3:GetObject", BUCKET, context={"aws:x": ["1", "2"]})
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "is_allowed"),
+    [
+        ("StringEquals", "${aws:y}", True),
+        ("StringEquals", "${aws:Y}", True),
+        ("StringEquals", "${aws:none}", False),
+        ("StringEquals", "${aws:none, 'one'}", True),
+        ("StringLike", "${*}", False),
+        ("STRINGEQUALS", "one", True),
+        ("stringNotLike", "t*", True),
+        ("StringEqualsIfExists", "two", False),
+    ],
+)
+def test_reads_variables_and_any_letter_case(operator, value, is_allowed):
+    [document] = condition(**{operator: {"AWS:X": value}})
+    document = {**document, "Version": "2012-10-17"}
+    context = {"aws:x": "one", "aws:y": "one"}
+    assert allowed([document], "s3:GetObject", BUCKET, context=context) is is_allowed
+
+
+TRUST = {
+    "Statement": {
+        "Effect": "Allow",
+        "NotPrincipal": {"AWS": "111122223333"},
+        "Action": "sts:AssumeRole",
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "may"),
+    [
+        ("AWS", "arn:aws:iam::111122223333:role/x", False),
+        ("AWS", "arn:aws:iam::444455556666:role/x", True),
+        ("Service", "ec2.amazonaws.com", True),
+    ],
+)
+def test_knows_whom_a_principal_means(kind, name, may):
+    assert assumes(TRUST, Caller(kind, name), "sts:AssumeRole") is may
+    everybody = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*"}]}
+    assert not assumes(everybody, Caller(kind, name), "sts:AssumeRole")

@@ -91,6 +91,7 @@ def serving(
     port: int = 0,
     requests: list[bytes] | None = None,
     pause: float = 0.0,
+    spoil: Callable[[ssl.SSLContext], None] = lambda _: None,
 ) -> Server:
     """A TLS server that gives the responses in turn, and the last one for ever.
 
@@ -101,8 +102,10 @@ def serving(
         port: And on which port; 0 takes a free one.
         requests: Collects what clients asked, if given.
         pause: Seconds between the pieces of a response.
+        spoil: Changes the server's side of TLS.
     """
     context = _server_context(chain)
+    spoil(context)
     left = list(responses)
     # `behave` waits on the server's end, and the server is made with `behave`.
     made: list[Server] = []

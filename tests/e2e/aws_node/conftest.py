@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aws_node import node_roles, transaction, webhook
+from aws_node import account, node_roles, on_event, transaction, webhook
 from kubernetes_api import restart
 from rehearsal.kubernetes import control_plane
 from rehearsal.pod_identity import pod_identity_webhook
@@ -77,6 +77,9 @@ def aws_node(
     for module, name, seconds in (
         (node_roles, "SETTLING_SECONDS", 0.5),
         (node_roles, "_POLL_SECONDS", 0.1),
+        (account, "FIGHT_SECONDS", 5.0),
+        (account, "_FIGHT_PAUSE", 0.05),
+        (on_event, "LOOK_AGAIN_SECONDS", 0.5),
         (transaction, "IAM_SETTLE_SECONDS", 0.2),
         (transaction, "APPEARANCE_SECONDS", 5.0),
         (transaction, "_POLL_SECONDS", 0.1),

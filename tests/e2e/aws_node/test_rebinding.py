@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kubernetes_api.undo_journal import UNDO
 from tests.support.aws_node import (
     ACCOUNT,
     CNI_POLICY,
     DAEMON_SET,
+    EVENTS,
     JOURNAL,
     ONE,
     OWNER,
@@ -22,7 +22,6 @@ from tests.support.aws_node import (
     journal,
     nodes,
 )
-from tests.support.binder import account, run
 from tests.support.cloudformation import STACK_ID
 from tests.support.rehearsed import wait_until
 
@@ -67,6 +66,7 @@ def test_detaches_last_and_attaches_first(aws_node: AwsNode) -> None:
         "patch daemonsets",
         "DetachRolePolicy nodes",
         "DetachRolePolicy spot",
+        "patch serviceaccounts",
         "AttachRolePolicy nodes",
         "AttachRolePolicy spot",
         "patch serviceaccounts",
@@ -85,6 +85,7 @@ def test_writes_only_its_own_keys(aws_node: AwsNode) -> None:
         ROLE: ONE,
         OWNER: f"{STACK_ID}#AwsNode",
         JOURNAL: f'{{"nodes":["{CNI_POLICY}"],"spot":["{CNI_POLICY}"]}}',
+        EVENTS: aws_node.annotations[EVENTS],
     }
     assert daemon_set["spec"]["template"]["metadata"]["annotations"] == {"irsa-stack/role-arn": ONE}
     ours = [
@@ -92,7 +93,7 @@ def test_writes_only_its_own_keys(aws_node: AwsNode) -> None:
     ]
     assert [entry["operation"] for entry in ours] == ["Apply"]
     assert ours[0]["fieldsV1"] == {
-        "f:metadata": {"f:annotations": {f"f:{key}": {} for key in (ROLE, OWNER, JOURNAL)}}
+        "f:metadata": {"f:annotations": {f"f:{key}": {} for key in (ROLE, OWNER, JOURNAL, EVENTS)}}
     }
 
 
@@ -294,96 +295,19 @@ def test_a_lost_journal_gives_back_every_policy(aws_node: AwsNode) -> None:
     assert aws_node.iam.roles["spot"] == [CNI_POLICY]
 
 
-def test_a_construct_with_another_id_takes_over(aws_node: AwsNode) -> None:
-    aws_node.deploy("Create")
-
-    with aws_node.watched():
-        aws_node.deploy("Create", aws_node.properties(RoleArn=TWO), logical_id="Renamed")
-        aws_node.deploy("Delete")
-
-    assert aws_node.annotations[OWNER] == f"{STACK_ID}#Renamed"
-    assert UNDO not in aws_node.annotations
-    assert aws_node.state()["pods"] == [("node-1", TWO)]
-    assert aws_node.iam.roles["spot"] == []
-
-
-def test_a_take_over_is_handed_back_when_only_it_is_deleted(aws_node: AwsNode) -> None:
-    aws_node.deploy("Create")
-    before, renamed = aws_node.state(), aws_node.properties(RoleArn=TWO)
-
-    with aws_node.watched():
-        aws_node.deploy("Create", renamed, logical_id="Renamed")
-        aws_node.deploy("Delete", renamed, logical_id="Renamed")
-
-    assert aws_node.state() == before
-
-
-ADOPTED = account("kube-system/aws-node", "ADOPT", TWO, Restart=["daemonset/aws-node"])
-
-
-def test_the_policies_come_back_when_the_binder_has_taken_over(aws_node: AwsNode) -> None:
-    before = aws_node.state()
-    aws_node.deploy("Create")
-    run(aws_node.cluster.connection, "Create", ADOPTED)
-
-    aws_node.deploy("Delete")
-    taken = aws_node.state()
-    run(aws_node.cluster.connection, "Delete", ADOPTED)
-
-    assert taken["pods"] == [("node-1", TWO)]
-    assert taken["node roles"] == before["node roles"]
-    assert aws_node.state() == before
-
-
-def test_the_policies_come_back_when_the_binder_takes_over_a_second_time(aws_node: AwsNode) -> None:
-    before = aws_node.state()
-    aws_node.deploy("Create")
-    for event in ("Create", "Delete", "Create"):
-        run(aws_node.cluster.connection, event, ADOPTED)
-
-    aws_node.deploy("Delete")
-
-    assert set(aws_node.annotations) == {ROLE, OWNER}
-    assert aws_node.state()["node roles"] == before["node roles"]
-
-
-def test_a_take_over_by_the_binder_that_is_rolled_back_leaves_all_as_it_was(
-    aws_node: AwsNode,
+@pytest.mark.parametrize(
+    "who", [{"stack_id": ANOTHER_STACK}, {"logical_id": "Renamed"}], ids=["stack", "resource"]
+)
+def test_another_rebinding_is_refused_and_leaves_no_trace(
+    aws_node: AwsNode, who: dict[str, str]
 ) -> None:
     aws_node.deploy("Create")
-    before, changed = aws_node.state(), aws_node.properties(RoleArn=TWO)
+    before, other = aws_node.state(), aws_node.properties(RoleArn=TWO)
 
-    run(aws_node.cluster.connection, "Create", ADOPTED)
-    run(aws_node.cluster.connection, "Delete", ADOPTED)
-    after = aws_node.state()
-    aws_node.deploy("Update", changed)
+    reason = aws_node.deploy_failing("Create", other, event="failed", **who)
+    aws_node.deploy("Delete", other, physical_id="rehearsal/aws-node/unfinished/failed", **who)
 
-    assert after == before
-    assert aws_node.state()["pods"] == [("node-1", TWO)]
-
-
-def test_a_take_over_from_the_binder_that_is_rolled_back_leaves_all_as_it_was(
-    aws_node: AwsNode,
-) -> None:
-    run(aws_node.cluster.connection, "Create", ADOPTED)
-    before = aws_node.state()
-
-    aws_node.deploy("Create")
-    aws_node.deploy("Delete")
-
-    assert aws_node.state() == before
-
-
-def test_another_stack_is_refused_and_leaves_no_trace(aws_node: AwsNode) -> None:
-    aws_node.deploy("Create")
-    before = aws_node.state()
-
-    reason = aws_node.deploy_failing(
-        "Create", aws_node.properties(RoleArn=TWO), stack_id=ANOTHER_STACK
-    )
-    aws_node.deploy("Delete", aws_node.properties(RoleArn=TWO), stack_id=ANOTHER_STACK)
-
-    assert "must be bound by one stack" in reason
+    assert "must be bound by one rebinding, got it bound by" in reason
     assert aws_node.state() == before
 
 

@@ -52,7 +52,7 @@ change    ok:two/me  no:-/-       no:-/-       no:foreign/-   ok:two/me  ok:two/
 drop      ok:absent  ok:-/-       ok:-/-       ok:foreign/-   ok:absent  ok:absent  ok:-/-          ok:absent  ok:one/sibling  ok:one/stranger
 delete    ok:absent  ok:-/-       ok:-/-       ok:foreign/-   ok:absent  ok:absent  ok:-/-          ok:absent  ok:one/sibling  ok:one/stranger
 failed    ok:absent  ok:-/-       ok:-/-       ok:foreign/-   ok:absent  ok:absent  ok:-/-          ok:absent  ok:one/sibling  ok:one/stranger
-back      ok:one/me  no:-/-       no:-/-       no:foreign/-   ok:one/me  ok:one/me  no:one/me       ok:one/me  ok:one/me       no:one/stranger
+back      ok:one/me  no:-/-       no:-/-       no:foreign/-   ok:one/me  ok:one/me  ok:one/me       ok:one/me  ok:one/me       no:one/stranger
 
 ADOPT     absent     plain        helm         argo           ours       hand       taken           gone       sibling         stranger
 create    no:absent  ok:one/me    ok:one/me    no:foreign/-   ok:one/me  no:hand/me ok:one/me       no:absent  ok:one/me       no:one/stranger

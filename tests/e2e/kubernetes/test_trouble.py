@@ -21,6 +21,7 @@ from custom_resource import Failure
 from kubernetes_api import connection
 from service_accounts import on_event
 from tests.support.binder import ONE, ROLE, TWO, account, run
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +144,7 @@ def test_a_token_that_expires_on_the_way_is_signed_anew(
 def test_a_server_that_does_not_answer_is_given_up(
     cluster: Rehearsed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(1.0, 2.0, 1.0))
+    bear(monkeypatch, 1.0, 2.0, 1.0)
     began = time.monotonic()
 
     with _stopped(_api_server_of(cluster)), pytest.raises(Failure, match="no answer"):

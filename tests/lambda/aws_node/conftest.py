@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from aws_node import node_roles, transaction, webhook
+from aws_node import account, node_roles, on_event, transaction, webhook
 from custom_resource import Deadline
 from kubernetes_api import connection, restart
 from kubernetes_api.cluster import Cluster
@@ -15,6 +15,7 @@ from kubernetes_api.kubectl_proxy import KubectlProxy
 from tests.support.aws_node import CNI_POLICY, WORKER_POLICY
 from tests.support.iam_server import IamServer
 from tests.support.kubectl import layer_kubectl
+from tests.support.patience import bear
 from tests.support.small_cluster import SmallAwsNode, SmallCluster
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def server(
     """An API server that the function reaches, with little patience."""
     for module, name, seconds in (
         (node_roles, "SETTLING_SECONDS", 0.0),
+        (node_roles, "_POLL_SECONDS", 0.002),
+        (account, "FIGHT_SECONDS", 0.2),
+        (account, "_FIGHT_PAUSE", 0.002),
+        (on_event, "LOOK_AGAIN_SECONDS", 0.0),
         (transaction, "IAM_SETTLE_SECONDS", 0.0),
         (transaction, "APPEARANCE_SECONDS", 0.1),
         (transaction, "_POLL_SECONDS", 0.002),
@@ -85,7 +90,8 @@ def server(
         monkeypatch.setattr(module, name, seconds)
     monkeypatch.setattr(connection, "KubectlProxy", lambda *_: _kubectl)
     monkeypatch.setattr(connection, "eks_token", lambda _: "token")
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(5.0, 0.2, 0.2))
+    monkeypatch.setattr(connection, "confirm_endpoint", lambda _: "ACTIVE")
+    bear(monkeypatch, 5.0, 0.2, 0.2)
     _small_cluster.reset()
     return _small_cluster
 

@@ -8,25 +8,23 @@ from typing import Any
 import pytest
 
 from aws_node.account_marks import (
+    EVENTS,
     JOURNAL,
     application,
-    before_take_over,
-    binding_of,
-    is_foreign,
-    is_of_rebinding,
+    is_made_by,
     is_written,
     journal_of,
     marks_of,
+    newer_event,
     refusal,
-    with_undo,
-    without_former,
+    stamp_of,
+    stamped,
     without_marks,
     without_role,
 )
 from aws_node.rebinding import Attachment, Rebinding
 from kubernetes_api.owner import OWNER, Owner
 from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION
-from kubernetes_api.undo_journal import UNDO
 
 ONE, TWO = "arn:aws:iam::111122223333:role/one", "arn:aws:iam::111122223333:role/two"
 POLICY, TWIN = "arn:aws:iam::aws:policy/CNI", "arn:aws:iam::111122223333:policy/CNI6"
@@ -36,8 +34,8 @@ WANTED = Rebinding(ONE, ("nodes",), (POLICY,))
 
 
 def account(managers: dict[str, str] | None = None, **annotations: str) -> dict[str, Any]:
-    """An account; `managers` says who wrote which key (`role`, `owner`, `journal`)."""
-    keys = {"role": ROLE_ARN_ANNOTATION, "owner": OWNER, "journal": JOURNAL, "undo": UNDO}
+    """An account; `managers` says who wrote which key (`role`, `owner`, ...)."""
+    keys = {"role": ROLE_ARN_ANNOTATION, "owner": OWNER, "journal": JOURNAL, "events": EVENTS}
     given = {keys[name]: value for name, value in annotations.items()}
     writers = managers or dict.fromkeys(annotations, "irsa-stack")
     fields = [
@@ -104,25 +102,53 @@ def test_the_same_role_set_by_hand_is_not_refused() -> None:
     assert refusal(account({"role": "kubectl"}, role=ONE), WANTED, ME) == ""
 
 
-@pytest.mark.parametrize(
-    ("mark", "refused"),
-    [(ME.mark, False), (f"{STACK}#Renamed", False), ("arn:aws:cloudformation:other#AwsNode", True)],
-)
-def test_only_another_stack_is_refused(mark: str, *, refused: bool) -> None:
-    assert bool(refusal(account(owner=mark), WANTED, ME)) is refused
+@pytest.mark.parametrize("mark", [f"{STACK}#Renamed", "arn:aws:cloudformation:other#AwsNode"])
+def test_what_another_resource_bound_is_refused_with_the_way_out(mark: str) -> None:
+    assert refusal(account(owner=mark), WANTED, ME) == (
+        f"kube-system/aws-node must be bound by one rebinding, got it bound by {mark}; remove that "
+        "one, deploy, then add this one"
+    )
+
+
+def test_what_we_bound_is_not_refused() -> None:
+    assert refusal(account(owner=ME.mark), WANTED, ME) == ""
 
 
 @pytest.mark.parametrize(
-    ("mark", "yields"), [(ME.mark, False), ("", False), (f"{STACK}#Renamed", True)]
+    ("found", "known", "newer"),
+    [
+        ("", set(), ""),
+        ("mine", set(), ""),
+        ("mine old", {"old"}, ""),
+        ("old", {"old"}, ""),
+        ("other", set(), "other"),
+        ("other old", {"old"}, "other"),
+        # Delivered once more, when others have come since.
+        ("other mine", {"other", "mine"}, "other"),
+        ("mine/undo mine", {"mine"}, "mine/undo"),
+    ],
 )
-def test_a_release_yields_to_whoever_has_taken_over(mark: str, *, yields: bool) -> None:
-    assert ME.yields(account(owner=mark)) is yields
+def test_an_event_knows_whether_a_newer_one_has_begun(
+    found: str, known: set[str], newer: str
+) -> None:
+    assert newer_event(account(events=found) if found else account(), "mine", known) == newer
 
 
-def test_a_role_that_somebody_changed_is_foreign() -> None:
-    assert is_foreign(account({"role": "kubectl"}, role=TWO), ONE)
-    assert not is_foreign(account(role=TWO), ONE)
-    assert not is_foreign(account(), ONE)
+def test_the_last_four_events_are_remembered() -> None:
+    assert stamp_of(account(events="d c b a"), "e") == {EVENTS: "e d c b"}
+    assert stamp_of(account(events="d c"), "c") == {EVENTS: "c d"}
+
+
+def test_a_release_marks_only_what_is_bound() -> None:
+    assert stamped(account(), "e") == {}
+    assert stamped(account(owner=ME.mark), "e")["metadata"]["annotations"] == {EVENTS: "e"}
+
+
+@pytest.mark.parametrize(
+    ("found", "made"), [("a", True), ("a/undo a", True), ("b a", False), ("", True)]
+)
+def test_what_a_later_event_bound_is_not_of_the_creation_before(found: str, *, made: bool) -> None:
+    assert is_made_by(account(events=found) if found else account(), "a") is made
 
 
 def test_the_journal_comes_back_as_it_was_written() -> None:
@@ -149,62 +175,6 @@ def test_without_an_account_everything_that_was_bound_counts() -> None:
     assert journal_of(None, WANTED) == {Attachment("nodes", POLICY)}
 
 
-def test_the_account_tells_who_bound_it_and_how() -> None:
-    marks = marks_of(WANTED, ME, WANTED.attachments)
-    found = account(role=marks[ROLE_ARN_ANNOTATION], owner=marks[OWNER], journal=marks[JOURNAL])
-
-    assert binding_of(found) == (ME, WANTED)
-
-
-@pytest.mark.parametrize(
-    "marks", [{}, {"role": ONE}, {"owner": ME.mark}, {"owner": "", "role": ONE}]
-)
-def test_an_account_without_owner_or_role_is_bound_by_nobody(marks: dict[str, str]) -> None:
-    assert binding_of(account(**marks)) is None
-
-
-def taken(by_rebinding: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - of two kinds
-    """The account that another resource of our stack took over from us."""
-    marks = marks_of(WANTED, ME, WANTED.attachments)
-    ours = account(role=marks[ROLE_ARN_ANNOTATION], owner=marks[OWNER], journal=marks[JOURNAL])
-    other = Owner(STACK, "Renamed")
-    theirs = with_undo(ours, marks_of(Rebinding(TWO), other, ()), other)
-    journal = {"journal": theirs[JOURNAL]} if by_rebinding else {}
-    return account(role=TWO, owner=other.mark, undo=theirs[UNDO], **journal)
-
-
-def test_a_take_over_keeps_all_that_it_replaces() -> None:
-    former = before_take_over(taken())
-
-    assert binding_of(former) == (ME, WANTED)
-    assert former["metadata"]["labels"] == {}
-
-
-def test_what_was_replaced_is_kept_until_it_is_let_go() -> None:
-    found = taken()
-    kept = with_undo(found, {OWNER: "x"}, Owner(STACK, "Renamed"))
-
-    assert kept == {OWNER: "x", UNDO: found["metadata"]["annotations"][UNDO]}
-
-
-def test_an_account_that_was_not_taken_over_has_nothing_before() -> None:
-    assert binding_of(before_take_over(account(role=ONE, owner=ME.mark))) is None
-    assert with_undo(account(owner=ME.mark), {OWNER: "x"}, ME) == {OWNER: "x"}
-
-
-def test_a_rebinding_is_known_by_a_journal_of_its_own() -> None:
-    assert is_of_rebinding(taken())
-    assert not is_of_rebinding(taken(by_rebinding=False))
-    assert is_of_rebinding(account(role=ONE, owner=ME.mark, journal="{}"))
-
-
-def test_lets_go_only_of_what_is_awaited_back() -> None:
-    assert without_former(taken(), ME) == {
-        "metadata": {"resourceVersion": "7", "annotations": {UNDO: None}}
-    }
-    assert without_former(taken(), Owner(STACK, "Another")) == {}
-
-
 def test_what_is_written_is_not_written_again() -> None:
     marks = marks_of(WANTED, ME, ())
     found = account(role=ONE, owner=ME.mark, journal="{}")
@@ -225,6 +195,7 @@ def test_the_application_names_the_very_object() -> None:
             "name": "aws-node",
             "namespace": "kube-system",
             "uid": "u",
+            "resourceVersion": "7",
             "annotations": {ROLE_ARN_ANNOTATION: ONE},
         },
     }

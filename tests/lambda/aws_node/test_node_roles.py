@@ -45,16 +45,46 @@ def test_tells_a_role_that_does_not_exist(roles: NodeRoles) -> None:
     assert roles.policies("gone") is None
 
 
-def test_attaches_only_what_is_missing(iam: IamServer, roles: NodeRoles) -> None:
-    count = roles.attach_missing([Attachment("bare", CNI), Attachment("nodes", CNI)])
+def test_attaches_whatever_a_late_list_says(iam: IamServer, roles: NodeRoles) -> None:
+    """F2: right after a detachment IAM lists the policy as attached."""
+    iam.listed = {"bare": [CNI]}
 
-    assert count == 1
+    roles.attach([Attachment("bare", CNI), Attachment("nodes", CNI)])
+
     assert iam.changes == [("AttachRolePolicy", "bare", "CNI")]
 
 
 def test_a_role_that_is_gone_needs_no_policy(iam: IamServer, roles: NodeRoles) -> None:
-    assert roles.attach_missing([Attachment("gone", CNI)]) == 0
+    roles.attach([Attachment("gone", CNI)])
+
     assert iam.changes == []
+
+
+def test_a_role_that_was_made_a_moment_ago_is_waited_for(iam: IamServer, roles: NodeRoles) -> None:
+    """F2, A26c."""
+    threading.Timer(0.2, lambda: iam.roles.update(new=[CNI])).start()
+
+    assert roles.policies("new", is_known=False) == [CNI]
+
+
+@pytest.mark.parametrize(
+    "code", ["Throttling", "ServiceUnavailable", "ConcurrentModification", "RequestLimitExceeded"]
+)
+def test_an_iam_that_is_busy_is_asked_again(iam: IamServer, roles: NodeRoles, code: str) -> None:
+    """F8: for longer than boto's own attempts."""
+    iam.busy["DetachRolePolicy"] = [code] * 9
+
+    roles.detach(Attachment("nodes", CNI))
+
+    assert iam.roles["nodes"] == [WORKER]
+
+
+def test_an_iam_that_stays_busy_is_told_at_the_deadline(iam: IamServer) -> None:
+    deadline = Deadline(2.0)
+    iam.busy["DetachRolePolicy"] = ["ConcurrentModification"] * 999
+
+    with pytest.raises(Failure, match=r"iam:DetachRolePolicy nodes .*ConcurrentModification"):
+        NodeRoles(lambda: deadline).detach(Attachment("nodes", CNI))
 
 
 def test_detaching_twice_is_success(iam: IamServer, roles: NodeRoles) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from aws_node.pods import (
     credential_fault,
     is_of_template,
     nodes_of,
+    pods_ending,
     pods_not_ready,
+    pods_of,
     pods_without_role,
-    running_pods,
+    running,
 )
 
 ROLE = "arn:aws:iam::111122223333:role/aws-node"
@@ -83,7 +86,22 @@ def test_one_container_with_the_role_makes_a_pod_carry_it() -> None:
 def test_pods_of_others_and_pods_that_end_do_not_count(other: dict[str, Any]) -> None:
     mine = pod(status={"phase": "Running"})
 
-    assert running_pods({"metadata": {"uid": "1"}}, [mine, other]) == [mine]
+    found = running(pods_of({"metadata": {"uid": "1"}}, [mine, other]))
+
+    assert nodes_of(found) == ["node-1"]
+    assert len(found) == 1
+
+
+def test_a_pod_that_should_have_ended_is_named_with_its_node() -> None:
+    now = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+    late, ending = (
+        pod(metadata={"deletionTimestamp": f"2026-11-{day}T00:00:00Z"}) for day in ("22", "24")
+    )
+
+    assert pods_ending([late, ending, pod()], now) == [
+        "pod aws-node-abcde on node node-1: should have ended at 2026-11-22T00:00:00Z; repair or "
+        "remove the node"
+    ]
 
 
 def test_names_the_nodes_once() -> None:

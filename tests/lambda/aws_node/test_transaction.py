@@ -18,12 +18,12 @@ from kubernetes_api import connection
 from kubernetes_api.connection import Conflict
 from kubernetes_api.owner import Owner
 from kubernetes_api.restart import template_role
-from kubernetes_api.undo_journal import UNDO
 from tests.support.api_server import Reply, refusal
 from tests.support.aws_node import (
     ACCOUNT,
     CNI_POLICY,
     DAEMON_SET,
+    EVENTS,
     JOURNAL,
     ONE,
     OWNER,
@@ -56,7 +56,7 @@ def wanted(role: str = ONE, nodes: tuple[str, ...] = BOTH, seconds: float = 30.0
 
 
 def of(api: Api, logical_id: str = "AwsNode", stack_id: str = STACK_ID) -> Transaction:
-    return Transaction(api, Owner(stack_id, logical_id))
+    return Transaction(api, Owner(stack_id, logical_id), f"event-{next(_events)}")
 
 
 def bind(api: Api, asked: Rebinding | None = None, previous: Rebinding | None = None) -> Outcome:
@@ -81,6 +81,9 @@ def policies(node: SmallAwsNode) -> dict[str, list[str]]:
 def roles_of_pods(node: SmallAwsNode) -> list[tuple[str, str | None]]:
     pods: list[tuple[str, str | None]] = node.state()["pods"]
     return pods
+
+
+_events = itertools.count(1)
 
 
 class Killed(BaseException):
@@ -197,6 +200,7 @@ def test_writes_role_owner_and_journal(bound: SmallAwsNode) -> None:
         ROLE: ONE,
         OWNER: f"{STACK_ID}#AwsNode",
         JOURNAL: f'{{"nodes":["{CNI_POLICY}"],"spot":["{CNI_POLICY}"]}}',
+        EVENTS: bound.annotations[EVENTS],
     }
 
 
@@ -517,14 +521,6 @@ def test_an_account_that_was_made_anew_is_refused_to_a_new_resource(
         bind(api)
 
 
-def test_another_resource_of_the_stack_takes_over(api: Api, bound: SmallAwsNode) -> None:
-    of(api, "Renamed").bind(wanted(TWO), None)
-
-    assert bound.annotations[OWNER] == f"{STACK_ID}#Renamed"
-    assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
-    assert policies(bound) == WITHOUT_POLICY
-
-
 # Releasing
 
 
@@ -532,6 +528,7 @@ def test_gives_the_policies_back_before_it_takes_the_role(api: Api, bound: Small
     release(api)
 
     assert bound.asked == [
+        "PATCH serviceaccounts",
         "AttachRolePolicy nodes",
         "AttachRolePolicy spot",
         "PATCH serviceaccounts",
@@ -625,203 +622,45 @@ def test_pods_get_the_role_that_somebody_set(api: Api, bound: SmallAwsNode) -> N
     assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
 
 
-def test_an_account_that_another_resource_took_over_is_let_go(
+@pytest.mark.parametrize("stack_id", [STACK_ID, "another"])
+def test_an_account_of_another_resource_is_left_alone(
+    api: Api, bound: SmallAwsNode, stack_id: str
+) -> None:
+    before = bound.annotations
+
+    of(api, "Other", stack_id).release(wanted(TWO), surely_bound=False)
+
+    assert bound.asked == []
+    assert bound.annotations == before
+
+
+def test_what_was_surely_detached_comes_back_though_another_resource_has_the_account(
     api: Api, bound: SmallAwsNode
 ) -> None:
-    of(api, "Renamed").bind(wanted(TWO), None)
-    bound.server.requests.clear()
+    bound.server.edit(ACCOUNT, {"metadata": {"annotations": {OWNER: "another#AwsNode"}}})
 
     release(api)
 
-    assert bound.asked == ["PATCH serviceaccounts"]
-    assert UNDO not in bound.annotations
-    assert policies(bound) == WITHOUT_POLICY
-
-
-def test_an_account_that_was_let_go_is_not_given_back(api: Api, bound: SmallAwsNode) -> None:
-    of(api, "Renamed").bind(wanted(TWO), None)
-    release(api)
-
-    of(api, "Renamed").release(wanted(TWO), surely_bound=True)
-
-    assert bound.annotations == {}
     assert policies(bound) == WITH_POLICY
+    assert bound.annotations[OWNER] == "another#AwsNode"
 
 
-def test_an_account_of_another_stack_is_left_alone(api: Api, bound: SmallAwsNode) -> None:
-    of(api, stack_id="another").release(wanted(TWO), surely_bound=True)
+def test_the_binder_does_not_take_over_what_a_rebinding_holds(bound: SmallAwsNode) -> None:
+    adopted = account("kube-system/aws-node", "ADOPT", TWO, Force="true")
+
+    with pytest.raises(Failure, match=r"got it bound by .*#AwsNode, an AwsNodeRebinding; remove"):
+        run(bound.cluster.connection, "Create", adopted)
 
     assert bound.asked == []
 
 
-# A take-over that is rolled back: only the resource that took over is told
-
-
-def test_a_take_over_is_handed_back_when_only_it_is_deleted(api: Api, bound: SmallAwsNode) -> None:
-    before = {**bound.state(), "node roles": policies(bound)}
-    of(api, "Renamed").bind(wanted(TWO), None)
-
-    with bound.watched():
-        of(api, "Renamed").release(wanted(TWO), surely_bound=True)
-
-    assert {**bound.state(), "node roles": policies(bound)} == before
-
-
-# Give back twice, annotate, dry run, restart, detach twice, hand back.
-@pytest.mark.parametrize("write", range(8))
-def test_a_hand_back_that_was_killed_ends_when_it_is_tried_again(
-    api: Api, bound: SmallAwsNode, write: int
-) -> None:
-    before = {**bound.state(), "node roles": policies(bound)}
-    of(api, "Renamed").bind(wanted(TWO), None)
-
-    with bound.watched():
-        with killed_at(bound, write):
-            of(api, "Renamed").release(wanted(TWO), surely_bound=True)
-        of(api, "Renamed").release(wanted(TWO), surely_bound=True)
-
-    assert {**bound.state(), "node roles": policies(bound)} == before
-
-
-@pytest.mark.parametrize("write", range(7))
-def test_a_take_over_that_was_killed_is_handed_back(
-    api: Api, bound: SmallAwsNode, write: int
-) -> None:
-    before = {**bound.state(), "node roles": policies(bound)}
-
-    with bound.watched():
-        with killed_at(bound, write):
-            of(api, "Renamed").bind(wanted(TWO), None)
-        of(api, "Renamed").release(wanted(TWO), surely_bound=False)
-
-    assert {**bound.state(), "node roles": policies(bound)} == before
-
-
-def test_a_node_role_that_the_take_over_dropped_is_detached_again(
-    api: Api, bound: SmallAwsNode
-) -> None:
-    before = {**bound.state(), "node roles": policies(bound)}
-    renamed = wanted(TWO, nodes=("nodes",))
-    of(api, "Renamed").bind(renamed, None)
-
-    of(api, "Renamed").release(renamed, surely_bound=True)
-
-    assert {**bound.state(), "node roles": policies(bound)} == before
-
-
-def test_a_take_over_whose_role_somebody_changed_is_released_and_not_handed_back(
-    api: Api, bound: SmallAwsNode
-) -> None:
-    of(api, "Renamed").bind(wanted(TWO), None)
-    set_role(bound, FOREIGN)
-
-    of(api, "Renamed").release(wanted(TWO), surely_bound=True)
-
-    assert bound.annotations == {ROLE: FOREIGN}
-    assert policies(bound) == WITH_POLICY
-
-
-def test_a_later_change_keeps_what_is_to_be_handed_back(api: Api, bound: SmallAwsNode) -> None:
-    of(api, "Renamed").bind(wanted(TWO), None)
-    undo = bound.annotations[UNDO]
-
-    of(api, "Renamed").bind(wanted(TWO, nodes=("nodes",)), wanted(TWO))
-
-    assert bound.annotations[UNDO] == undo
-
-
-# Beside the binder of the same stack, which binds aws-node as any other account
-
-
-ADOPTED = account("kube-system/aws-node", "ADOPT", TWO, Restart=["daemonset/aws-node"])
-
-
-def test_the_policies_come_back_when_the_binder_has_taken_over(
-    api: Api, bound: SmallAwsNode
-) -> None:
-    run(bound.cluster.connection, "Create", ADOPTED)
-
-    release(api)
-
-    assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
-    assert policies(bound) == WITH_POLICY
-
-
-def test_the_policies_come_back_when_the_binder_takes_over_a_second_time(
+def test_a_rebinding_does_not_take_over_what_the_binder_holds(
     api: Api, aws_node: SmallAwsNode
 ) -> None:
-    aws_node.iam.roles["spot"].clear()
-    bind(api)
-    for event in ("Create", "Delete", "Create"):
-        run(aws_node.cluster.connection, event, ADOPTED)
+    run(aws_node.cluster.connection, "Create", account("kube-system/aws-node", "ADOPT", TWO))
 
-    release(api)
-
-    assert set(aws_node.annotations) == {ROLE, OWNER}
-    assert policies(aws_node) == {"nodes": [WORKER_POLICY, CNI_POLICY], "spot": []}
-
-
-def test_what_the_binder_took_over_for_good_is_not_given_back(
-    api: Api, bound: SmallAwsNode
-) -> None:
-    run(bound.cluster.connection, "Create", ADOPTED)
-    release(api)
-
-    run(bound.cluster.connection, "Delete", ADOPTED)
-
-    assert bound.annotations == {}
-    assert roles_of_pods(bound) == [("node-1", None), ("node-2", None)]
-    assert policies(bound) == WITH_POLICY
-
-
-def test_pods_that_the_binder_did_not_restart_do_not_keep_a_role_that_goes_away(
-    api: Api, bound: SmallAwsNode
-) -> None:
-    run(bound.cluster.connection, "Create", account("kube-system/aws-node", "ADOPT", TWO))
-
-    release(api)
-
-    assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
-
-
-def test_a_take_over_by_the_binder_that_is_rolled_back_leaves_all_as_it_was(
-    bound: SmallAwsNode,
-) -> None:
-    before = {**bound.state(), "node roles": policies(bound)}
-    run(bound.cluster.connection, "Create", ADOPTED)
-
-    run(bound.cluster.connection, "Delete", ADOPTED)
-    bound.settle()
-
-    assert {**bound.state(), "node roles": policies(bound)} == before
-
-
-def test_another_role_can_be_bound_after_the_binder_handed_back(
-    api: Api, bound: SmallAwsNode
-) -> None:
-    run(bound.cluster.connection, "Create", ADOPTED)
-    run(bound.cluster.connection, "Delete", ADOPTED)
-
-    bind(api, wanted(TWO), wanted())
-
-    assert roles_of_pods(bound) == [("node-1", TWO), ("node-2", TWO)]
-
-
-def test_a_take_over_from_the_binder_that_is_rolled_back_leaves_all_as_it_was(
-    api: Api, aws_node: SmallAwsNode
-) -> None:
-    label = {"team": "network"}
-    adopted = account("kube-system/aws-node", "ADOPT", TWO, labels=label)
-    run(aws_node.cluster.connection, "Create", adopted)
-    before = aws_node.annotations
-    bind(api)
-
-    release(api)
-
-    assert aws_node.annotations == before
-    assert aws_node.account["metadata"]["labels"] == {"app.kubernetes.io/name": "cni", **label}  # type: ignore[index]
-    assert roles_of_pods(aws_node) == [("node-1", TWO), ("node-2", TWO)]
-    assert policies(aws_node) == WITH_POLICY
+    with pytest.raises(Failure, match=r"must be bound by one rebinding, got it bound by .*#B"):
+        bind(api)
 
 
 @pytest.mark.parametrize("gone", [(ACCOUNT,), (DAEMON_SET,), (ACCOUNT, DAEMON_SET)])
@@ -855,15 +694,18 @@ def test_a_node_role_that_is_gone_is_success(api: Api, bound: SmallAwsNode) -> N
     assert bound.annotations == {}
 
 
-def test_an_attachment_that_is_denied_stops_before_anything_is_touched(
+def test_an_attachment_that_is_denied_stops_before_the_role_goes(
     api: Api, bound: SmallAwsNode
 ) -> None:
     bound.iam.denied.add("AttachRolePolicy")
 
+    before = {**bound.annotations, EVENTS: ""}
+
     with pytest.raises(Failure, match=r"^give policies back to node roles: iam:AttachRolePolicy"):
         release(api)
 
-    assert bound.asked == []
+    assert bound.asked == ["PATCH serviceaccounts"]
+    assert {**bound.annotations, EVENTS: ""} == before
 
 
 def test_an_account_that_changes_meanwhile_is_decided_anew(api: Api, bound: SmallAwsNode) -> None:
@@ -900,19 +742,19 @@ def test_an_account_that_always_changes_is_given_up(api: Api, bound: SmallAwsNod
 
     bound.server.trouble = trouble
 
-    with pytest.raises(Conflict, match=r"^take the role off the service account: .*modified"):
+    with pytest.raises(Conflict, match=r"^mark the service account: .*modified"):
         release(api)
 
-    assert bound.asked.count("PATCH serviceaccounts") == 5
+    assert bound.asked.count("PATCH serviceaccounts") > 5
 
 
 def test_another_refusal_is_not_asked_again(api: Api, bound: SmallAwsNode) -> None:
     once("PATCH", ACCOUNT, refusal(422, "Invalid", "no"))(bound)
 
-    with pytest.raises(Failure, match=r"^take the role off the service account: .*'no'"):
+    with pytest.raises(Failure, match=r"^mark the service account: .*'no'"):
         release(api)
 
-    assert bound.asked[2:] == ["PATCH serviceaccounts"]
+    assert bound.asked == ["PATCH serviceaccounts"]
 
 
 def test_a_webhook_that_is_behind_does_not_stop_a_release(api: Api, bound: SmallAwsNode) -> None:
@@ -956,7 +798,7 @@ def test_no_pod_is_restarted_when_none_has_the_role(api: Api, aws_node: SmallAws
 
     release(api, surely_bound=False)
 
-    assert aws_node.asked == ["PATCH serviceaccounts", "PATCH serviceaccounts"]
+    assert aws_node.asked == ["PATCH serviceaccounts"] * 3
 
 
 @pytest.fixture
@@ -998,7 +840,7 @@ def test_a_release_that_was_stuck_ends_without_another_restart(
 
     release(api)
 
-    assert stuck.asked == ["POST pods", "PATCH serviceaccounts"]
+    assert stuck.asked == ["PATCH serviceaccounts", "POST pods", "PATCH serviceaccounts"]
     assert roles_of_pods(stuck) == [("node-1", None), ("node-2", None)]
 
 

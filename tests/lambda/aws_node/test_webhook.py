@@ -10,6 +10,7 @@ from aws_node import webhook
 from aws_node.webhook import NotYetSeen, await_webhook
 from custom_resource import OutOfTime
 from kubernetes_api import restart
+from kubernetes_api.connection import ApiError
 from tests.support.api_server import Reply, refusal
 from tests.support.aws_node import ACCOUNT, DAEMON_SET, ONE, PODS, ROLE, TWO
 from tests.support.small_cluster import annotations_of
@@ -111,19 +112,69 @@ def test_a_pod_identity_association_is_told_with_what_deletes_it(
         await_webhook(api, daemon_set, ONE)
 
 
-def test_a_dry_run_that_is_refused_counts_as_seen(
-    api: Api, server: SmallCluster, daemon_set: dict[str, Any]
-) -> None:
-    denied = refusal(403, "Forbidden", 'admission webhook "policy" does not support dry run')
+FULL = (
+    'pods "aws-node-dry-run-1" is forbidden: exceeded quota: pods, requested: pods=1,requests.cpu='
+    "25m, used: pods=3,requests.cpu=75m, limited: pods=3,requests.cpu=75m"
+)
+
+
+def refused(server: SmallCluster, said: str) -> None:
+    reply = refusal(403, "Forbidden", said)
 
     def trouble(method: str, _path: str) -> Reply | None:
-        return denied if method == "POST" else None
+        return reply if method == "POST" else None
 
     server.trouble = trouble
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'admission webhook "policy" does not support dry run',
+        'pods is forbidden: User "f" cannot create resource "pods" in API group ""',
+        FULL,
+    ],
+)
+def test_a_dry_run_that_tells_nothing_of_the_pods_counts_as_seen(
+    api: Api, server: SmallCluster, daemon_set: dict[str, Any], said: str
+) -> None:
+    refused(server, said)
 
     await_webhook(api, daemon_set, ONE)
 
     assert server.writes == [("POST", PODS)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'pods "x" is forbidden: violates PodSecurity "baseline:latest": host namespaces',
+        "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied: no",
+        'pods "x" is forbidden: maximum cpu usage per Container is 1m, but limit is 2',
+        FULL.replace("limited: pods=3", "limited: pods=2"),
+        FULL.replace("limited: pods=3,requests.cpu=75m", "limited: requests.cpu=0.06"),
+    ],
+)
+def test_a_pod_that_is_refused_is_told_before_any_is_restarted(
+    api: Api, server: SmallCluster, daemon_set: dict[str, Any], said: str
+) -> None:
+    """F3, A14."""
+    refused(server, said)
+
+    with pytest.raises(ApiError) as told:
+        await_webhook(api, daemon_set, ONE)
+
+    assert told.value.said == said
+
+
+def test_a_quota_that_is_full_is_a_refusal_where_a_pod_comes_before_the_old_one_goes(
+    api: Api, server: SmallCluster, daemon_set: dict[str, Any]
+) -> None:
+    refused(server, FULL)
+    daemon_set["spec"]["updateStrategy"]["rollingUpdate"]["maxSurge"] = 1
+
+    with pytest.raises(ApiError, match="exceeded quota"):
+        await_webhook(api, daemon_set, ONE)
 
 
 def test_leaves_the_webhooks_of_other_api_servers_their_time(

@@ -13,6 +13,7 @@ from kubernetes_api import connection
 from kubernetes_api.cluster import Cluster
 from kubernetes_api.connection import Api, ApiError, Conflict, Unreachable
 from tests.support.api_server import ApiServer, Reply, refusal
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,11 @@ def test_asks_again_while_the_trouble_may_pass(server: ApiServer, reply: Reply) 
         ),
         (Reply(502, "no upstream"), Unreachable, "no upstream.*check that the cluster is up"),
         (refusal(401, "Unauthorized", "Unauthorized"), ApiError, "401.*access entry"),
-        (refusal(403, "Forbidden", "is forbidden"), ApiError, "is forbidden.*403.*access entry"),
+        (
+            refusal(403, "Forbidden", 'User "f" cannot get resource'),
+            ApiError,
+            "cannot get resource.*403.*access entry",
+        ),
         (refusal(400, "BadRequest", "what?"), ApiError, "what.*400 BadRequest"),
     ],
     ids=lambda value: str(getattr(value, "status", "")),
@@ -93,7 +98,7 @@ def test_a_write_that_a_webhook_denies_is_not_asked_again(server: ApiServer) -> 
 def test_a_server_that_hangs_is_given_up(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(0.3, 1.0, 0.5))
+    bear(monkeypatch, 0.3, 1.0, 0.5)
 
     def hang(_method: str, _path: str) -> None:
         time.sleep(3)
@@ -145,7 +150,7 @@ def test_signs_in_again_when_the_token_has_expired(
 def test_the_deadline_ends_it_before_patience_does(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience())
+    bear(monkeypatch)
     server.trouble = lambda _method, _path: refusal(503, "ServiceUnavailable", "no")
 
     with _api(server, 1.5) as api, pytest.raises(Failure, match="must end within"):
@@ -228,3 +233,59 @@ def test_leaves_no_process_and_no_file(server: ApiServer) -> None:
     assert not directory.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
+
+
+def test_a_kubectl_that_dies_is_started_again(server: ApiServer) -> None:
+    """F6, A36."""
+    server.put(PATH, {})
+
+    with _api(server) as api:
+        api.get(PATH)
+        api._proxy._process.kill()
+        api._proxy._process.wait()
+
+        assert api.get(PATH)
+
+
+def test_a_kubectl_that_dies_each_time_is_told_and_the_next_request_starts_it_again(
+    server: ApiServer,
+) -> None:
+    """F6: undoing is such a next request."""
+    server.put(PATH, {})
+
+    with _api(server) as api:
+        victim = api
+        left = [2]
+
+        def kill(_method: str, _path: str) -> Reply | None:
+            if left[0]:
+                left[0] -= 1
+                victim._proxy._process.kill()
+                victim._proxy._process.wait()
+                return Reply(200, "{}")
+            return None
+
+        server.trouble = kill
+        with pytest.raises(Failure, match="kubectl must keep running, got it ended twice with"):
+            api.get(PATH)
+
+        assert api.get(PATH)
+
+
+@pytest.mark.parametrize("part", ["Endpoint", "CertificateAuthorityData"])
+def test_no_token_goes_to_an_endpoint_that_eks_does_not_name(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    asked: list[str] = []
+
+    def refuse(cluster: Cluster) -> str:
+        raise Failure(f"Cluster.{part} must be the one that EKS names for {cluster.name}")
+
+    monkeypatch.setattr(connection, "confirm_endpoint", refuse)
+    monkeypatch.setattr(connection, "eks_token", asked.append)
+
+    with pytest.raises(Failure, match="that EKS names"):
+        _api(server)
+
+    assert asked == []
+    assert server.requests == []

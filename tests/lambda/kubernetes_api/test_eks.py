@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
+from custom_resource import Failure
 from kubernetes_api import cluster_existence
 from kubernetes_api.cluster import Cluster
-from kubernetes_api.cluster_existence import is_gone
+from kubernetes_api.cluster_existence import NoSuchCluster, confirm_endpoint, is_gone
 from kubernetes_api.eks_token import eks_token
 
 if TYPE_CHECKING:
@@ -104,3 +106,58 @@ def test_an_unreachable_eks_is_not_an_absence(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(cluster_existence.boto3, "client", unreachable)
 
     assert not is_gone(CLUSTER)
+
+
+AUTHORITY = {"data": "Q0E="}
+
+
+def known(**found: Any) -> dict[str, Any]:
+    return {
+        "cluster": {
+            "status": "ACTIVE",
+            "endpoint": CLUSTER.endpoint,
+            "certificateAuthority": AUTHORITY,
+            **found,
+        }
+    }
+
+
+GIVEN = dataclasses.replace(CLUSTER, certificate_authority_data="Q0E=")
+
+
+def test_the_endpoint_that_eks_names_is_confirmed(eks: Stubber) -> None:
+    eks.add_response("describe_cluster", known())
+
+    assert confirm_endpoint(GIVEN) == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"endpoint": "https://other.example.com"}, "Cluster.Endpoint must be the one that EKS"),
+        ({"certificateAuthority": {"data": "b3RoZXI="}}, "Cluster.CertificateAuthorityData must"),
+    ],
+)
+def test_another_endpoint_or_authority_is_refused(
+    eks: Stubber, found: dict[str, Any], told: str
+) -> None:
+    eks.add_response("describe_cluster", known(**found))
+
+    with pytest.raises(Failure, match=told):
+        confirm_endpoint(GIVEN)
+
+
+def test_a_name_that_eks_does_not_know_is_refused(eks: Stubber) -> None:
+    eks.add_client_error("describe_cluster", "ResourceNotFoundException")
+
+    with pytest.raises(NoSuchCluster, match="must name a cluster of this account and region"):
+        confirm_endpoint(GIVEN)
+
+
+def test_an_eks_that_cannot_be_asked_is_told_in_the_log(
+    eks: Stubber, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eks.add_client_error("describe_cluster", "AccessDeniedException")
+
+    assert confirm_endpoint(GIVEN) == ""
+    assert "EKS did not confirm the endpoint" in capsys.readouterr().out

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 
@@ -24,9 +25,12 @@ def chain():
     return chains.acm_now(HOST)
 
 
-def connection(chain, *, seconds=10, allow_private=True):
+def connection(chain, *, seconds=10, allow_private=True, is_new=False):
     return IssuerConnection(
-        Deadline(seconds), ca_bundle=chain.anchor.pem, allow_private=allow_private
+        Deadline(seconds),
+        ca_bundle=chain.anchor.pem,
+        allow_private=allow_private,
+        is_new=is_new,
     )
 
 
@@ -144,6 +148,59 @@ def test_waits_for_a_name_that_appears_later(chain, resolver):
         timer.start()
         assert connection(chain).get(ENDPOINT, "/")[0] == b"{}"
     assert len(resolver.asked) >= 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 500])
+def test_an_issuer_that_was_made_a_moment_ago_may_not_be_known_everywhere(chain, resolver, status):
+    """D4 of the audit against AWS."""
+    early = http_response("no", status=f"{status} No")
+    with (
+        servers.serving(chain, early) as not_yet,
+        servers.serving(chain, http_response("{}")) as ok,
+    ):
+        resolver.hosts[HOST] = [not_yet.address]
+        timer = threading.Timer(0.4, resolver.hosts.update, [{HOST: [ok.address]}])
+        timer.start()
+        assert connection(chain, is_new=True).get(ENDPOINT, "/")[0] == b"{}"
+
+
+def test_an_issuer_of_old_that_is_not_found_is_told_at_once(chain, resolver):
+    with servers.serving(chain, http_response("no", status="404 Not Found")) as server:
+        resolver.hosts[HOST] = [server.address]
+        with pytest.raises(Failure, match="must answer 200, got 404"):
+            connection(chain).get(ENDPOINT, "/")
+        assert server.connections == 1
+
+
+def _wants_a_client_certificate(context):
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+
+
+def _serves_another_name(context):
+    context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+
+def _knows_no_common_cipher(context):
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-CAMELLIA256-SHA384:DHE-PSK-AES256-CBC-SHA384:PSK")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_wants_a_client_certificate, "it wants a client certificate"),
+        (_serves_another_name, "it serves no such host name"),
+        (_knows_no_common_cipher, "it knows no cipher or key of ours"),
+    ],
+)
+def test_a_handshake_that_fails_leads_to_its_cause(chain, resolver, spoil, told):
+    """F15: "TLS 1.2 or newer is needed" stood behind all of them."""
+    with servers.serving(chain, http_response("{}"), spoil=spoil) as server:
+        resolver.hosts[HOST] = [server.address]
+        with pytest.raises(Failure, match=told) as failure:
+            connection(chain, seconds=3).get(ENDPOINT, "/")
+    assert "TLS 1.2" not in str(failure.value)
 
 
 def test_a_resolver_that_hangs_is_given_up_at_the_deadline(chain, monkeypatch):

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from kubernetes_api.owner import Owner
+from kubernetes_api.owner import OWNER, Owner
+from kubernetes_api.undo_journal import UNDO
 from service_accounts.binding import ADOPT, CREATE, Binding
-from service_accounts.binding_plan import Verb, decide, undo
+from service_accounts.binding_plan import Step, Verb, decide, undo
 
 ME = Owner("stack", "Batch0")
 SIBLING, STRANGER = "stack#Batch1", "other#Batch0"
@@ -157,17 +158,17 @@ def test_an_account_taken_over_is_handed_back_until_the_other_lets_go() -> None:
 
 
 def test_what_the_other_applied_and_we_do_not_is_handed_back_too() -> None:
-    journal = "irsa-stack/detached-policies"
-    found = _adopted(owner=SIBLING, **{journal: "{}"})
+    key = "example.com/key"
+    found = _adopted(owner=SIBLING, **{key: "x"})
 
     taken = decide(_binding(ADOPT, "two"), None, found, ME)
     written = taken.body["metadata"]["annotations"]
     back = decide(None, _binding(ADOPT, "two"), _adopted("two", **written), ME)
 
-    assert journal not in written
+    assert key not in written
     assert back.body["metadata"]["annotations"] == {
         ROLE: "one",
-        journal: "{}",
+        key: "x",
         "irsa-stack/owner": SIBLING,
         "irsa-stack/undo": None,
     }
@@ -188,14 +189,6 @@ def test_what_others_put_on_our_object_stays() -> None:
     assert decide(_binding(), _binding(), found, ME).verb is Verb.NOTHING
 
 
-def test_an_unreadable_journal_is_no_journal() -> None:
-    found = _adopted(**{"irsa-stack/undo": "{"})
-
-    step = decide(None, _binding(ADOPT), found, ME)
-
-    assert step.body["metadata"]["annotations"][ROLE] is None
-
-
 def test_our_own_patch_does_not_stand_in_the_way_of_our_apply() -> None:
     found = _object({ROLE: "one", "irsa-stack/owner": ME.mark}, managers=[("irsa-stack", "Update")])
 
@@ -205,29 +198,88 @@ def test_our_own_patch_does_not_stand_in_the_way_of_our_apply() -> None:
     assert step.body["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
 
 
+MAKE = Step(Verb.CREATE, _made())
+TO_TWO = Step(Verb.PATCH, {"metadata": {"annotations": {ROLE: "two"}}})
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "now", "verb"),
+    ("before", "step", "now", "verb"),
     [
-        (None, _made(), _made(), Verb.DELETE),
-        (None, _made(), None, Verb.NOTHING),
-        (None, _made(), _made(owner=SIBLING), Verb.NOTHING),
-        (_made(), None, None, Verb.CREATE),
-        (_made(), None, _made(), Verb.NOTHING),
-        (_made("one"), _made("two"), _made("two"), Verb.PATCH),
-        (_made("one"), _made("two"), _made("hand"), Verb.NOTHING),
+        (None, MAKE, _made(), Verb.DELETE),
+        (None, MAKE, None, Verb.NOTHING),
+        (None, MAKE, _made(owner=SIBLING), Verb.NOTHING),
+        (None, MAKE, _object(), Verb.NOTHING),
+        (_made(), Step(Verb.DELETE), None, Verb.CREATE),
+        (_made(), Step(Verb.DELETE), _made(), Verb.NOTHING),
+        (_made("one"), TO_TWO, _made("two"), Verb.PATCH),
+        # Sent, and never done.
+        (_made("one"), TO_TWO, _made("one"), Verb.NOTHING),
+        (_made("one"), TO_TWO, _made("hand"), Verb.NOTHING),
+        (_made("one"), TO_TWO, {**_made("two"), "metadata": {"uid": "another"}}, Verb.NOTHING),
     ],
 )
-def test_undoes_what_is_still_as_we_left_it(
-    before: dict[str, Any] | None,
-    after: dict[str, Any] | None,
-    now: dict[str, Any] | None,
-    verb: Verb,
+def test_undoes_what_was_sent_as_far_as_it_is_still_there(
+    before: dict[str, Any] | None, step: Step, now: dict[str, Any] | None, verb: Verb
 ) -> None:
-    assert undo(before, after, now).verb is verb
+    assert undo(before, step, now).verb is verb
 
 
-def test_does_not_undo_on_an_object_that_was_made_anew() -> None:
-    now = _made("two")
-    now["metadata"]["uid"] = "another"
+def test_undoing_an_application_gives_back_what_it_dropped_and_takes_what_it_added() -> None:
+    before = _adopted(owner=SIBLING, dropped="x")
+    step = decide(_binding(ADOPT, "two"), None, before, ME)
+    now = _adopted("two", **{"irsa-stack/undo": step.body["metadata"]["annotations"][UNDO]})
 
-    assert undo(_made("one"), _made("two"), now).verb is Verb.NOTHING
+    assert undo(before, step, now).body["metadata"]["annotations"] == {
+        ROLE: "one",
+        OWNER: SIBLING,
+        "dropped": "x",
+        UNDO: None,
+    }
+
+
+def test_every_change_is_of_the_version_that_it_was_decided_on() -> None:
+    """F5: both of two stacks read the account unbound."""
+    found = _object()
+
+    step = decide(_binding(ADOPT), None, found, ME)
+
+    assert step.body["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize("mark", [SIBLING, STRANGER])
+def test_the_former_owner_lets_go_across_stacks_as_well(mark: str) -> None:
+    """F12: B took over from A with force, A is deleted, B is deleted."""
+    undo_journal = json.dumps({"annotations": {OWNER: ME.mark, ROLE: "one"}})
+    taken = _adopted("two", owner=mark, **{UNDO: undo_journal})
+
+    step = decide(None, _binding(ADOPT), taken, ME)
+
+    assert step.body["metadata"]["annotations"] == {UNDO: None}
+
+
+@pytest.mark.parametrize(
+    "journal", ["{", "[]", '{"annotations":5}', '"x"', '{"annotations":{"k":5}}', '{"a":{}}']
+)
+def test_a_journal_that_somebody_broke_is_no_journal(journal: str) -> None:
+    """One tenant must not block the release of all."""
+    step = decide(None, _binding(ADOPT), _adopted(**{UNDO: journal}), ME)
+
+    assert step.body["metadata"]["annotations"][ROLE] is None
+
+
+@pytest.mark.parametrize("mark", [SIBLING, STRANGER])
+def test_what_a_rebinding_of_aws_node_holds_is_refused_even_with_force(mark: str) -> None:
+    found = _adopted(owner=mark, **{"irsa-stack/detached-policies": "{}"})
+
+    step = decide(_binding(ADOPT, force=True), None, found, ME)
+
+    assert step.verb is Verb.REFUSE
+    assert step.reason.endswith("an AwsNodeRebinding; remove that one, deploy, then add this one")
+
+
+def test_the_rollback_of_a_change_that_was_refused_is_not_refused() -> None:
+    """F18: somebody took our marks off an account that is ours."""
+    unmarked = _object({ROLE: "one"})
+
+    assert decide(_binding(role="two"), _binding(), unmarked, ME).verb is Verb.REFUSE
+    assert decide(_binding(), _binding(role="two"), unmarked, ME).verb is Verb.LEAVE

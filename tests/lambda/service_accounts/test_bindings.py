@@ -26,23 +26,53 @@ def test_reads_an_account() -> None:
     assert binding.create_namespace
 
 
-def test_an_account_that_is_but_a_role_takes_the_common_manifest() -> None:
-    common = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "<name>", "namespace": "<namespace>", "labels": {"a": "b"}},
-    }
-    [binding] = bindings_of({"Manifest": common, "ServiceAccounts": {"apps/api": ONE}}).values()
+COMMON = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {
+        "name": "<name>",
+        "namespace": "<namespace>",
+        "labels": {"made-by": "us"},
+        "annotations": {"eks.amazonaws.com/role-arn": "<role>", "regional": "true"},
+    },
+}
+SPECIAL = {"Labels": {"app": "api"}, "Annotations": {"regional": "false", "note": "x"}}
 
-    assert (binding.key, binding.role_arn, binding.labels) == ("apps/api", ONE, {"a": "b"})
+
+@pytest.mark.parametrize(
+    ("entry", "labels", "annotations"),
+    [
+        (ONE, {"made-by": "us"}, {"regional": "true"}),
+        ({"Role": ONE}, {"made-by": "us"}, {"regional": "true"}),
+        (
+            {"Role": ONE, **SPECIAL},
+            {"made-by": "us", "app": "api"},
+            {"regional": "false", "note": "x"},
+        ),
+        ({"Role": ONE, "Ownership": "ADOPT"}, {}, {}),
+        (
+            {"Role": ONE, "Ownership": "ADOPT", **SPECIAL},
+            {"app": "api"},
+            {"regional": "false", "note": "x"},
+        ),
+    ],
+)
+def test_what_is_special_joins_the_common_manifest_of_what_we_make(
+    entry: Any, labels: dict[str, str], annotations: dict[str, str]
+) -> None:
+    [binding] = bindings_of({"Manifest": COMMON, "ServiceAccounts": {"apps/api": entry}}).values()
+
+    assert (binding.key, binding.labels) == ("apps/api", labels)
+    assert binding.annotations == {**annotations, "eks.amazonaws.com/role-arn": ONE}
 
 
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
         ([], r"ServiceAccounts must be a map, got \[\]"),
-        ({"apps/api": {"Ownership": "CREATE"}}, "Manifest must be of apps/api, got None/None"),
-        ({"apps/api": {"Ownership": "CREATE", "Manifest": "{"}}, "Manifest must be of apps/api"),
+        ({"api": ONE}, "must be keyed by namespace/name, got 'api'"),
+        ({"apps/api": {"Ownership": "CREATE"}}, "Role must be the ARN of a role, got None"),
+        ({"apps/api": {"Role": {"Ref": "x"}}}, "Role must be the ARN of a role, got {'Ref': 'x'}"),
         (account("apps/api", "HELM"), "Ownership must be CREATE or ADOPT, got 'HELM'"),
         (account("apps/api", Restart=["api"]), "Restart must name <kind>/<name> or \\*, got 'api'"),
         (account("apps/api", Restart=["job/api"]), "got 'job/api'"),

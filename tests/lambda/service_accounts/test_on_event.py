@@ -18,6 +18,7 @@ from tests.support.api_server import ApiServer, Reply, refusal
 from tests.support.binder import LOGICAL_ID, ONE, ROLE, TWO, account, run
 from tests.support.cloudformation import STACK_ID, Context, ResponseUrl
 from tests.support.interruption import killed_at
+from tests.support.patience import bear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -396,7 +397,7 @@ def test_a_group_whose_server_is_gone_is_asked_once_for_all_namespaces(
 
     run(server.connection, "Delete", _many_namespaces())
 
-    assert time.monotonic() - began < 2 * connection.PATIENCE.trouble
+    assert time.monotonic() - began < 2 * connection.PATIENCE["Delete"].trouble
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     left = [line for line in lines if line["message"] == "namespace left alone"]
     assert [line["namespace"] for line in left] == [f"apps-{n}" for n in range(5)]
@@ -407,7 +408,7 @@ def test_looks_into_a_namespace_with_little_patience(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(server.connection, "Create", account("apps/api", CreateNamespace="true"))
-    monkeypatch.setattr(connection, "PATIENCE", connection.Patience(10.0, 20.0, 0.5, 0.1))
+    bear(monkeypatch, 10.0, 20.0, 0.5, 0.1)
     late = refusal(503, "ServiceUnavailable", "try later")
     server.trouble = _refuse("GET", f"{NAMESPACE}/configmaps", late)
     began = time.monotonic()

@@ -1,7 +1,9 @@
 from irsa_stack.controllers.aws_load_balancer_controller import AwsLoadBalancerController as AwsLoadBalancerController
+from irsa_stack.controllers.cert_manager import CertManager as CertManager
 from irsa_stack.controllers.cluster_autoscaler import ClusterAutoscaler as ClusterAutoscaler
 from irsa_stack.controllers.cni_metrics_helper import CniMetricsHelper as CniMetricsHelper
+from irsa_stack.controllers.ebs_csi_driver import EbsCsiDriver as EbsCsiDriver
 from irsa_stack.controllers.external_dns import ExternalDns as ExternalDns
 from irsa_stack.controllers.vpc_cni import vpc_cni_policy as vpc_cni_policy
 
-__all__ = ['AwsLoadBalancerController', 'ClusterAutoscaler', 'CniMetricsHelper', 'ExternalDns', 'vpc_cni_policy']
+__all__ = ['AwsLoadBalancerController', 'CertManager', 'ClusterAutoscaler', 'CniMetricsHelper', 'EbsCsiDriver', 'ExternalDns', 'vpc_cni_policy']

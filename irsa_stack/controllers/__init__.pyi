@@ -5,7 +5,9 @@ from irsa_stack.controllers.cni_metrics_helper import CniMetricsHelper as CniMet
 from irsa_stack.controllers.ebs_csi_driver import EbsCsiDriver as EbsCsiDriver
 from irsa_stack.controllers.external_dns import ExternalDns as ExternalDns
 from irsa_stack.controllers.external_secrets import ExternalSecrets as ExternalSecrets
+from irsa_stack.controllers.karpenter import Karpenter as Karpenter
 from irsa_stack.controllers.object_store import ObjectStore as ObjectStore
+from irsa_stack.controllers.velero import Velero as Velero
 from irsa_stack.controllers.vpc_cni import vpc_cni_policy as vpc_cni_policy
 
-__all__ = ['AwsLoadBalancerController', 'CertManager', 'ClusterAutoscaler', 'CniMetricsHelper', 'EbsCsiDriver', 'ExternalDns', 'ExternalSecrets', 'ObjectStore', 'vpc_cni_policy']
+__all__ = ['AwsLoadBalancerController', 'CertManager', 'ClusterAutoscaler', 'CniMetricsHelper', 'EbsCsiDriver', 'ExternalDns', 'ExternalSecrets', 'Karpenter', 'ObjectStore', 'Velero', 'vpc_cni_policy']

@@ -10,8 +10,11 @@ from irsa_stack.controllers.external_dns import ExternalDns as ExternalDns
 from irsa_stack.controllers.external_secrets import ExternalSecrets as ExternalSecrets
 from irsa_stack.controllers.karpenter import Karpenter as Karpenter
 from irsa_stack.controllers.mountpoint_s3_csi_driver import MountpointS3CsiDriver as MountpointS3CsiDriver
+from irsa_stack.controllers.node_termination_handler import NodeTerminationHandler as NodeTerminationHandler
 from irsa_stack.controllers.object_store import ObjectStore as ObjectStore
+from irsa_stack.controllers.prometheus_query import PrometheusQuery as PrometheusQuery
+from irsa_stack.controllers.prometheus_remote_write import PrometheusRemoteWrite as PrometheusRemoteWrite
 from irsa_stack.controllers.velero import Velero as Velero
 from irsa_stack.controllers.vpc_cni import vpc_cni_policy as vpc_cni_policy
 
-__all__ = ['AwsLoadBalancerController', 'CertManager', 'CloudWatchObservability', 'ClusterAutoscaler', 'CniMetricsHelper', 'EbsCsiDriver', 'EfsCsiDriver', 'EfsCsiNode', 'ExternalDns', 'ExternalSecrets', 'Karpenter', 'MountpointS3CsiDriver', 'ObjectStore', 'Velero', 'vpc_cni_policy']
+__all__ = ['AwsLoadBalancerController', 'CertManager', 'CloudWatchObservability', 'ClusterAutoscaler', 'CniMetricsHelper', 'EbsCsiDriver', 'EfsCsiDriver', 'EfsCsiNode', 'ExternalDns', 'ExternalSecrets', 'Karpenter', 'MountpointS3CsiDriver', 'NodeTerminationHandler', 'ObjectStore', 'PrometheusQuery', 'PrometheusRemoteWrite', 'Velero', 'vpc_cni_policy']

@@ -127,7 +127,10 @@ def test_is_told_its_cluster_and_queue():
         ({}, "node_roles must name at least one"),
         ({"node_roles": ["*"]}, "node_roles must be such as"),
         ({"node_roles": ["arn:aws:iam::111122223333:role/*"]}, "node_roles must be such as"),
-        ({"node_roles": [NODES], "interruption_queue": "*"}, "interruption_queue must be such as"),
+        (
+            {"node_roles": [NODES], "interruption_queue": "${Token[Queue.1]}"},
+            "interruption_queue must be such as",
+        ),
     ],
 )
 def test_refuses_a_scope_that_is_none(options, fault):

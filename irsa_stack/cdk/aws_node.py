@@ -14,7 +14,6 @@ from irsa_stack.cdk.cluster_access import (
     ROLLOUT_SECONDS_AT_MOST,
     SERVICE_TIMEOUT,
     access_policies,
-    define_access_entry,
     describe_cluster,
     rollout_faults,
 )
@@ -22,12 +21,13 @@ from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.handler_function import HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.role import IrsaRole
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, role_tags, withdrawn_if_refused
+from irsa_stack.cdk.service_accounts import ServiceAccounts, role_tags, withdrawn_if_refused
 from irsa_stack.cdk.taggable_resource import TaggableResource
 from irsa_stack.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.faults import refuse
 from irsa_stack.iam.quotas import INLINE_POLICIES_CHARACTERS, document_characters
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
+from irsa_stack.kubernetes.rbac import aws_node_rules
 
 AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
 IPV4_POLICY = "AmazonEKS_CNI_Policy"
@@ -62,19 +62,17 @@ class AwsNodeRebinding(Construct):
     Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import (
-        ...     AwsNodeRebinding, ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        ...     AwsNodeRebinding, ImportedCluster, ServiceAccounts
         ... )
         >>> stack = cdk.Stack()
-        >>> accounts = IrsaServiceAccounts(
+        >>> accounts = ServiceAccounts(
         ...     stack,
         ...     "ServiceAccounts",
-        ...     cluster=ClusterConnection.from_attributes(
-        ...         cluster_name="payments-prod",
+        ...     cluster=ImportedCluster(
+        ...         name="payments-prod",
         ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
         ...         certificate_authority_data="LS0tLS1CRUdJTi...",
-        ...     ),
-        ...     oidc_provider=EksOidcProvider.from_issuer_url(
-        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ...         issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ...     ),
         ... )
         >>> nodes = cdk.aws_iam.Role.from_role_name(stack, "Nodes", "payments-prod-nodes")
@@ -91,7 +89,7 @@ class AwsNodeRebinding(Construct):
         scope: Construct,
         id: str,
         *,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         node_roles: Sequence[iam.IRole] = (),
         ip_family: str = "ipv4",
         cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
@@ -124,7 +122,8 @@ class AwsNodeRebinding(Construct):
                 description="Moves aws-node to a role of its own",
                 timeout=FUNCTION_SECONDS,
                 service_timeout=SERVICE_TIMEOUT,
-                settings=service_accounts.settings,
+                functions=service_accounts.functions,
+                roles=service_accounts.roles,
                 statements=[describe_cluster(self, cluster.cluster_name)],
                 layers=[service_accounts.kubectl_layer],
                 architecture=ARCHITECTURE,
@@ -149,21 +148,23 @@ class AwsNodeRebinding(Construct):
                 "NodeRoleNames": [role.role_name for role in node_roles],
                 "PolicyArns": policy_arns,
                 "RolloutTimeoutSeconds": str(int(wait or ROLLOUT_SECONDS_AT_MOST)),
+                **service_accounts.refresh,
             },
         )
         cast("CfnResource", resource.node.default_child).override_logical_id(
             _logical_id(Stack.of(self).resolve(cluster.cluster_name))
         )
         resource.node.add_dependency(function.ready)
-        if service_accounts.handler_role is None:
-            access = define_access_entry(
-                self,
-                "Access",
-                cluster=cluster,
-                principal_arn=function.role_arn,
-                policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
-            )
-            resource.node.add_dependency(access)
+        access = service_accounts.let_in(
+            self,
+            "aws-node",
+            principal_arn=function.role_arn,
+            policies=lambda: access_policies(
+                Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False
+            ),
+            rules=lambda: {AWS_NODE.namespace: aws_node_rules()},
+        )
+        resource.node.add_dependency(*access)
         for role, document in zip(node_roles, documents, strict=True):
             # A resource of its own for each role: one that is no longer handed in must get its
             # policy back, and CloudFormation removes what a template dropped after all updates.
@@ -222,7 +223,7 @@ class AwsNodeAddon(Construct):
         scope: Construct,
         id: str,
         *,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         addon_version: str | None = None,
         ip_family: str = "ipv4",
         cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
@@ -274,7 +275,7 @@ class AwsNodeAddon(Construct):
 
 def _define_role(
     scope: Construct,
-    service_accounts: IrsaServiceAccounts,
+    service_accounts: ServiceAccounts,
     ip_family: str,
     cni_policy: iam.PolicyDocument | dict[str, Any] | None,
     role_name: str | None = None,
@@ -289,8 +290,8 @@ def _define_role(
         managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
         inline_policies={"Cni": cni_policy} if cni_policy else None,
         role_name=role_name,
-        path=service_accounts.settings.role_path,
-        permissions_boundary=service_accounts.settings.permissions_boundary,
+        path=service_accounts.roles.path,
+        permissions_boundary=service_accounts.roles.permissions_boundary,
         tags=role_tags(AWS_NODE, service_accounts.cluster.cluster_name),
     )
 

@@ -54,6 +54,9 @@ class Environment(Part):
     service_account_stacks: Annotated[int, Field(ge=1, le=STACKS)] = 1
     """How many stacks the accounts are spread over; one holds 400. Another number moves accounts to
     other stacks, and they lose their roles meanwhile, so choose it before you need it."""
+    service_account_refresh: str | None = None
+    """Any text; change it to look at every service account anew, and mend what was changed by
+    hand."""
     namespaces: list[Namespace] = Field(default_factory=list)
     """Namespaces to keep access to for the deploy that removes their last account."""
     permissions_boundary: PolicyArn | None = None

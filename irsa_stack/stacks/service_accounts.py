@@ -13,15 +13,17 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from irsa_stack.cdk.aws_node import AwsNodeRebinding
-from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.cluster_connection import ClusterConnection, ImportedCluster
 from irsa_stack.cdk.controller import Controller
-from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.cdk.role_options import RoleDefaults
+from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.environment.cluster import ExistingCluster
 from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput
+from irsa_stack.kubernetes.service_account_request import Ownership
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
@@ -29,7 +31,7 @@ from irsa_stack.stacks.settings import (
     all_tags,
     apply_settings,
     checked,
-    function_settings,
+    function_options,
     stack_arguments,
 )
 
@@ -106,26 +108,29 @@ class ServiceAccountsStack(Stack):
     ) -> None:
         settings = checked(settings)
         if not 0 <= part < parts:
-            refuse([f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"])
+            raise InvalidInput(
+                [f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"]
+            )
         existing = settings.cluster.existing
         if cluster is not None and existing is not None:
-            refuse(
+            raise InvalidInput(
                 [
                     f"cluster must be left out with cluster.existing of {existing.name!r}, got"
                     f" {cluster.node.path!r}; pass the settings that the cluster was made with"
                 ]
             )
         super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
-        functions = function_settings(
+        functions = function_options(
             self, settings, default_key=None if cluster is None else cluster.log_key
         )
         vpc_id: str | None
+        reached: ClusterConnection | ImportedCluster
         oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:
-            connection, oidc_provider = cluster.connection, cluster.oidc_provider
+            reached, oidc_provider = cluster.connection, cluster.oidc_provider
             vpc_id = cluster.exported_vpc_id
         elif existing is not None:
-            connection = _existing_connection(self, existing)
+            reached = _existing_cluster(self, existing)
             oidc_provider = _existing_provider(
                 self, settings, existing, functions=functions, files=files, define=part == 0
             )
@@ -137,14 +142,16 @@ class ServiceAccountsStack(Stack):
                     " none; pass the EksClusterStack"
                 ]
             )
-        self.service_accounts = IrsaServiceAccounts(
+        self.service_accounts = ServiceAccounts(
             self,
             "ServiceAccounts",
-            cluster=connection,
+            cluster=reached,
             oidc_provider=oidc_provider,
             namespaces=settings.namespaces,
-            path=settings.role_path,
-            settings=functions,
+            kubernetes_group=_kubernetes_group(existing, part),
+            refresh=settings.service_account_refresh,
+            functions=functions,
+            roles=RoleDefaults(path=settings.role_path),
         )
         """The service accounts of the cluster."""
         if part == 0:
@@ -173,12 +180,8 @@ class ServiceAccountsStack(Stack):
         self._define_outputs()
 
     def _add(self, account: ServiceAccountSettings) -> None:
-        # A namespace has no dot: `a-b` of `c` and `b-c` of `a` stay two.
-        role_id = f"{account.namespace}.{account.name}"
         self.service_accounts.add(
-            role_id,
-            namespace=account.namespace,
-            name=account.name,
+            account.identity,
             ownership=Ownership(account.ownership),
             restart=account.restart,
             force=account.force,
@@ -189,7 +192,9 @@ class ServiceAccountsStack(Stack):
                 else Duration.seconds(account.token_expiration)
             ),
             managed_policies=[
-                iam.ManagedPolicy.from_managed_policy_arn(self, f"{role_id}-policy{position}", arn)
+                iam.ManagedPolicy.from_managed_policy_arn(
+                    self, f"{account.namespace}.{account.name}-policy{position}", arn
+                )
                 for position, arn in enumerate(account.managed_policies)
             ],
             inline_policies=_inline(account),
@@ -243,7 +248,7 @@ def refuse_crowded_stacks(settings: Environment) -> None:
     if _fullest(settings, given) <= 1:
         return
     enough = next((n for n in range(given + 1, STACKS + 1) if _fullest(settings, n) <= 1), None)
-    refuse(
+    raise InvalidInput(
         [
             f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} service accounts,"
             f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of template"
@@ -320,7 +325,7 @@ def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
     return iam.Role.from_role_name(scope, id, role)
 
 
-def _existing_connection(scope: Construct, existing: ExistingCluster) -> ClusterConnection:
+def _existing_cluster(scope: Construct, existing: ExistingCluster) -> ImportedCluster:
     vpc = None
     if existing.private_subnets:
         vpc = ec2.Vpc.from_vpc_attributes(
@@ -330,10 +335,11 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
             availability_zones=existing.zones,
             private_subnet_ids=existing.private_subnets,
         )
-    return ClusterConnection.from_attributes(
-        cluster_name=existing.name,
+    return ImportedCluster(
+        name=existing.name,
         endpoint=existing.endpoint,
         certificate_authority_data=existing.certificate_authority_data,
+        issuer_url=existing.issuer_url,
         vpc=vpc,
         security_groups=[
             ec2.SecurityGroup.from_security_group_id(scope, f"ClusterGroup{position}", group)
@@ -343,12 +349,18 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
     )
 
 
+def _kubernetes_group(existing: ExistingCluster | None, part: int) -> str | None:
+    """Return the group of the functions of a part, each of which enters other namespaces."""
+    group = existing.kubernetes_group if existing else None
+    return f"{group}-{part}" if group and part else group
+
+
 def _existing_provider(
     scope: Construct,
     settings: Environment,
     existing: ExistingCluster,
     *,
-    functions: FunctionSettings,
+    functions: FunctionOptions,
     files: Path | None,
     define: bool,
 ) -> iam.IOpenIdConnectProvider:
@@ -363,7 +375,8 @@ def _existing_provider(
         refresh=settings.oidc.refresh,
         ca_bundle=settings.oidc.ca_bundle(files or Path()),
         allow_private=settings.oidc.allow_private,
-        settings=functions,
+        functions=functions,
+        roles=RoleDefaults(path=settings.role_path),
     )
 
 

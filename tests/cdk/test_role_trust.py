@@ -8,23 +8,24 @@ from aws_cdk import CfnParameter, aws_iam
 from irsa_stack import (
     AwsNodeAddon,
     AwsNodeRebinding,
-    ClusterConnection,
     EksOidcProvider,
+    ImportedCluster,
     IrsaRole,
-    IrsaServiceAccounts,
+    ServiceAccounts,
 )
 from tests.support.templates import synthesise
 from tests.support.trust_resolver import PLACES, Deployment
 
 
 def _service_accounts(stack, oidc_provider):
-    return IrsaServiceAccounts(
+    return ServiceAccounts(
         stack,
         "ServiceAccounts",
-        cluster=ClusterConnection.from_attributes(
-            cluster_name="payments-prod",
+        cluster=ImportedCluster(
+            name="payments-prod",
             endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
             certificate_authority_data="LS0tLS1CRUdJTi==",
+            issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ),
         oidc_provider=oidc_provider,
     )
@@ -35,7 +36,7 @@ def _role(stack, oidc_provider):
 
 
 def _added(stack, oidc_provider):
-    _service_accounts(stack, oidc_provider).add("Api", namespace="apps", name="api")
+    _service_accounts(stack, oidc_provider).add("apps/api")
 
 
 def _rebound(stack, oidc_provider):
@@ -48,7 +49,7 @@ def _addon(stack, oidc_provider):
 
 MAKERS = {
     "IrsaRole": (_role, "apps:api"),
-    "IrsaServiceAccounts.add": (_added, "apps:api"),
+    "ServiceAccounts.add": (_added, "apps:api"),
     "AwsNodeRebinding": (_rebound, "kube-system:aws-node"),
     "AwsNodeAddon": (_addon, "kube-system:aws-node"),
 }
@@ -143,3 +144,45 @@ def test_holds_nothing_else(document, statement):
     assert document["Version"] == "2012-10-17"
     assert set(statement) == {"Effect", "Principal", "Action", "Condition"}
     assert len(statement["Condition"]["StringEquals"]) == 2
+
+
+_EVERYBODY = '{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}'
+INJECTIONS = {
+    "Provider": (
+        f'accounts.google.com"}},"Action":"sts:AssumeRoleWithWebIdentity"}},{_EVERYBODY},'
+        '{"Effect":"Allow","Principal":{"Federated":"'
+        "arn:aws:iam::111122223333:oidc-provider/oidc.example.com"
+    ),
+    "Audience": (
+        f'x"}}}}}},{_EVERYBODY},{{"Effect":"Deny","Principal":"*","Action":"sts:X","Condition":'
+        '{"StringEquals":{"a:aud":"x'
+    ),
+}
+
+
+@pytest.mark.parametrize("given", INJECTIONS)
+def test_whoever_gives_a_deploy_time_value_adds_no_statement(given):
+    def define(stack):
+        arn = CfnParameter(stack, "Provider").value_as_string
+        audience = CfnParameter(stack, "Audience").value_as_string
+        provider = aws_iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(
+            stack, "OidcProvider", arn
+        )
+        IrsaRole(
+            stack,
+            "Api",
+            oidc_provider=provider,
+            service_accounts=["apps/api"],
+            audience=audience,
+        )
+
+    told = {
+        "Provider": "arn:aws:iam::111122223333:oidc-provider/oidc.example.com",
+        "Audience": "sts.amazonaws.com",
+    }
+    deployment = Deployment(
+        {"Stack": synthesise(define)}, parameters={**told, given: INJECTIONS[given]}
+    )
+    statements = deployment.only_role()["Statement"]
+    assert len(statements) == 1
+    assert set(statements[0]["Principal"]) == {"Federated"}

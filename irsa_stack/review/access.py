@@ -24,7 +24,9 @@ _EVERYTHING = {
     "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
 }
 _ADMINISTRATOR = re.compile(r"arn:[^:]*:iam::aws:policy/AdministratorAccess")
-_PROVIDER = re.compile(r"(?:arn:[^:]*:iam::[^:]*:)?oidc-provider/(.*)", re.DOTALL)
+_PROVIDER = re.compile(
+    r"(?:arn:[^:]*:iam::[^:]*:)?oidc-provider/(.*)|\$\{Token\[[^\]]*\]\}", re.DOTALL
+)
 _STACK = re.compile(r"@[^.\]]*\.")
 
 
@@ -151,10 +153,10 @@ def _trusted(box: Box, trust: Policy) -> Iterator[Trusted]:
     dimensions = box.dimensions
     principals = [one for literal in dimensions.get(PRINCIPAL, ()) for one in literal.patterns]
     federated = [
-        found[1]
+        found[1] or name
         for one in sorted(principals)
-        if (found := _PROVIDER.fullmatch(readable(one).removeprefix("Federated ")))
-        and one.startswith("Federated ")
+        if one.startswith("Federated ")
+        and (found := _PROVIDER.fullmatch(name := readable(one).removeprefix("Federated ")))
     ]
     if not federated:
         if any(

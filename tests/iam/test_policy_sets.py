@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from irsa_stack.iam.policy_sets import excess, managed_policy, policy_of
-from tests.support.policy_evaluator import allowed
+from tests.support.iam_evaluator import allowed
 
 EXAMPLES = int(os.environ.get("IRSA_GENERATED_PAIRS", "200"))
 many = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), deadline=None)

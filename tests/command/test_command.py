@@ -270,6 +270,16 @@ def test_a_plan_whose_trust_is_known_only_after_apply_is_read_by_its_references(
     assert subjects(file(DATA)) == {("apps/api", "api")}
 
 
+def test_a_key_that_only_apply_tells_is_known_by_its_values(file):
+    text = json.dumps(DATA)
+    for claim in ("aud", "sub"):
+        known = json.dumps({"constant_value": f"{ISSUER}:{claim}"})
+        text = text.replace(known, '{"references": ["aws_iam_openid_connect_provider.p.url"]}')
+    path = file(text)
+    assert subjects(path) == {("apps/api", "api")}
+    assert report("review", path)["findings"] == []
+
+
 @pytest.fixture
 def assembly(tmp_path):
     def written(folder, stacks, **artifacts):

@@ -192,7 +192,7 @@ def statements(draw):
         st.lists(ACTIONS, min_size=1, max_size=2)
     )
     found[draw(st.sampled_from(["Resource", "Resource", "NotResource"]))] = draw(
-        st.lists(st.one_of(TEXTS, st.just("${aws:k}")), min_size=1, max_size=2)
+        st.lists(TEXTS, min_size=1, max_size=2)
     )
     found["Condition"] = draw(conditions())
     return found

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
@@ -19,6 +19,8 @@ PATH_CHARACTERS = 512
 DESCRIPTION_CHARACTERS = 1_000
 THUMBPRINTS = 5
 TAGS = 50
+MANAGED_POLICIES = 10
+MANAGED_POLICIES_AT_MOST = 20
 SESSION_SECONDS = (3_600, 43_200)
 
 LONGEST_TOKEN = 128
@@ -107,6 +109,15 @@ def managed_policy_faults(document: Mapping[str, Any], *, policy: str) -> Iterat
         yield (
             f"managed policy {policy} must be at most {MANAGED_POLICY_CHARACTERS} characters, got"
             f" {size} at the longest; split its statements over several policies"
+        )
+
+
+def managed_policies_faults(policies: Sized, *, of: str = "managed_policies") -> Iterator[str]:
+    """Say why IAM would attach no such number of managed policies to one role."""
+    if len(policies) > MANAGED_POLICIES_AT_MOST:
+        yield (
+            f"{of} must be at most {MANAGED_POLICIES_AT_MOST}, got {len(policies)}; join some into"
+            " one, because IAM raises its quota no further"
         )
 
 

@@ -132,7 +132,7 @@ def test_only_misspelt_names_are(checked):
     "name",
     [
         "cdk.role.IrsaRole",
-        "cdk.controllers.external_dns.ExternalDns",
+        "controllers.external_dns.ExternalDns",
         "stacks.cluster.EksClusterStack",
     ],
 )

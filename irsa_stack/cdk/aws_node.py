@@ -14,20 +14,20 @@ from irsa_stack.cdk.cluster_access import (
     ROLLOUT_SECONDS_AT_MOST,
     SERVICE_TIMEOUT,
     access_policies,
-    define_access_entry,
     describe_cluster,
     rollout_faults,
 )
-from irsa_stack.cdk.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.handler_function import HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.role import IrsaRole
 from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, role_tags, withdrawn_if_refused
 from irsa_stack.cdk.taggable_resource import TaggableResource
+from irsa_stack.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.faults import refuse
 from irsa_stack.iam.quotas import INLINE_POLICIES_CHARACTERS, document_characters
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
+from irsa_stack.kubernetes.rbac import aws_node_rules
 
 AWS_NODE = ServiceAccountIdentity("kube-system", "aws-node")
 IPV4_POLICY = "AmazonEKS_CNI_Policy"
@@ -149,21 +149,23 @@ class AwsNodeRebinding(Construct):
                 "NodeRoleNames": [role.role_name for role in node_roles],
                 "PolicyArns": policy_arns,
                 "RolloutTimeoutSeconds": str(int(wait or ROLLOUT_SECONDS_AT_MOST)),
+                **service_accounts.refresh,
             },
         )
         cast("CfnResource", resource.node.default_child).override_logical_id(
             _logical_id(Stack.of(self).resolve(cluster.cluster_name))
         )
         resource.node.add_dependency(function.ready)
-        if service_accounts.handler_role is None:
-            access = define_access_entry(
-                self,
-                "Access",
-                cluster=cluster,
-                principal_arn=function.role_arn,
-                policies=access_policies(Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False),
-            )
-            resource.node.add_dependency(access)
+        access = service_accounts.let_in(
+            self,
+            "aws-node",
+            principal_arn=function.role_arn,
+            policies=lambda: access_policies(
+                Aws.PARTITION, [AWS_NODE.namespace], whole_cluster=False
+            ),
+            rules=lambda: {AWS_NODE.namespace: aws_node_rules()},
+        )
+        resource.node.add_dependency(*access)
         for role, document in zip(node_roles, documents, strict=True):
             # A resource of its own for each role: one that is no longer handed in must get its
             # policy back, and CloudFormation removes what a template dropped after all updates.

@@ -45,9 +45,10 @@ def define_access_entry(
     *,
     cluster: ClusterConnection,
     principal_arn: str,
-    policies: Any,  # noqa: ANN401 (a list, or one produced at synth)
+    policies: Any = None,  # noqa: ANN401 (a list, or one produced at synth)
+    group: str | None = None,
 ) -> TaggableResource:
-    """Define who a function is to the cluster's API server."""
+    """Define who a function is to the cluster's API server: by EKS's policies, or by a group."""
     if not cluster.takes_access_entries:
         Annotations.of(scope).add_warning_v2(
             "irsa-stack:cluster-without-access-entries",
@@ -64,6 +65,7 @@ def define_access_entry(
             "ClusterName": cluster.cluster_name,
             "PrincipalArn": principal_arn,
             "AccessPolicies": policies,
+            "KubernetesGroups": None if group is None else [group],
         },
     )
 

@@ -12,7 +12,7 @@ from irsa_stack.eks.cluster_attributes import (
     endpoint_faults,
 )
 from irsa_stack.eks.naming import cluster_name_faults
-from irsa_stack.faults import refuse
+from irsa_stack.faults import InvalidInput, refuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +112,13 @@ class ClusterConnection:
                 takes_access_entries=_takes_access_entries(cluster),
             )
         except (AttributeError, RuntimeError) as error:
-            refuse(
+            raise InvalidInput(
                 [
                     f"cluster must have a name, an endpoint and a certificate authority, got"
                     f" {type(cluster).__name__} ({str(error).splitlines()[0]}); pass"
                     " ClusterConnection.from_attributes(...)"
                 ]
-            )
-            raise
+            ) from error
 
 
 def _network(cluster: Any) -> FunctionNetwork | None:  # noqa: ANN401

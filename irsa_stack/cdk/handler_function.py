@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk.aws_s3_assets import Asset
 from constructs import Construct, IDependable
 
-from irsa_stack.faults import refuse
+from irsa_stack.faults import InvalidInput
 from irsa_stack.handler_code import files_of_others, handler_code_path
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _place(function: lambda_.CfnFunction, network: FunctionNetwork) -> None:
         subnet_type=subnets.subnet_type,
     )
     if selected.has_public:
-        refuse(
+        raise InvalidInput(
             [
                 "subnets must be private, got a public one; a function gets no public address, and"
                 " would reach neither EKS nor CloudFormation"
@@ -243,7 +243,7 @@ def _private_subnets(vpc: ec2.IVpc) -> ec2.SubnetSelection:
     if vpc.private_subnets:
         return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
     if not vpc.isolated_subnets:
-        refuse(
+        raise InvalidInput(
             [
                 "vpc must have private subnets for the functions, got none; add some, or pass"
                 " ClusterConnection.from_attributes(subnets=...)"

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 import jsii
-from aws_cdk import Aws, CustomResource, Duration
+from aws_cdk import Aws, CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, DependencyGroup, IConstruct
@@ -22,6 +22,7 @@ from irsa_stack.cdk.cluster_access import (
     rollout_faults,
 )
 from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.controller import AccountOptions, Controller
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.handler_function import FunctionSettings, HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
@@ -33,12 +34,15 @@ from irsa_stack.cdk.service_account_entry import (
     produced,
     size_faults,
 )
+from irsa_stack.cdk.taggable_resource import TaggableResource
 from irsa_stack.cloudformation.deploy_time import TOKEN
+from irsa_stack.controllers.spec import ControllerSpec
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.quotas import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
 from irsa_stack.iam.trust import STS_AUDIENCE, default_account_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity, namespace_faults
+from irsa_stack.kubernetes.rbac import Rule, binder_rules, group_faults, group_manifests
 from irsa_stack.kubernetes.service_account_manifest import (
     COMMON_MANIFEST,
     metadata_faults,
@@ -48,7 +52,6 @@ from irsa_stack.kubernetes.service_account_manifest import (
 
 if TYPE_CHECKING:
     from irsa_stack.cdk.kubectl_layer import KubernetesVersion
-    from irsa_stack.cdk.taggable_resource import TaggableResource
 
 _T = TypeVar("_T")
 
@@ -67,8 +70,7 @@ class Ownership(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
-        refuse([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
-        raise AssertionError  # pragma: no cover (refuse raised)
+        raise InvalidInput([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
 
 
 @jsii.implements(iam.IGrantable)
@@ -147,6 +149,12 @@ class IrsaServiceAccounts(Construct):
             here for the deploy that removes its last account. Default: none.
         handler_role: role of the functions, for clusters without access entries; map it in
             `aws-auth` yourself. Default: own roles with an access entry each.
+        kubernetes_group: group that the functions are in instead of having EKS's access policies,
+            with `:binder` and `:aws-node` behind it; one for each of these constructs in a cluster.
+            Apply `rbac` before the deploy. Default: `AmazonEKSEditPolicy` in the namespaces, which
+            in `kube-system` amounts to cluster admin.
+        refresh: any text; a change lets the functions look at every account anew, and mend what was
+            changed by hand. Default: they look when an account changes.
         permissions_boundary: ceiling on every role made here, those of functions too. Default:
             that of *settings*.
         path: path of every role made here, those of functions too. Default: that of *settings*.
@@ -157,7 +165,8 @@ class IrsaServiceAccounts(Construct):
 
     Raises:
         InvalidInput: no installed package serves the version, *cluster* lacks an attribute, one of
-            *namespaces* is no name of one, or *rollout_timeout* is out of range.
+            *namespaces* or *kubernetes_group* is no name of one, or *rollout_timeout* is out of
+            range.
 
     Examples:
         >>> import aws_cdk as cdk
@@ -193,13 +202,18 @@ class IrsaServiceAccounts(Construct):
         kubernetes_version: "KubernetesVersion | str | None" = None,
         namespaces: Sequence[str] = (),
         handler_role: iam.IRole | None = None,
+        kubernetes_group: str | None = None,
+        refresh: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
         path: str | None = None,
         settings: FunctionSettings | None = None,
         rollout_timeout: Duration | None = None,
     ) -> None:
         wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
-        refuse([*_namespaces_faults(namespaces), *untimely, *rollout_faults(wait)])
+        faults = [*_namespaces_faults(namespaces), *untimely, *rollout_faults(wait)]
+        if kubernetes_group is not None:
+            faults += _group_faults(kubernetes_group, namespaces)
+        refuse(faults)
         super().__init__(scope, id)
         self.cluster = ClusterConnection.of(cluster)
         """Where the cluster is reached."""
@@ -222,18 +236,77 @@ class IrsaServiceAccounts(Construct):
         self.claims = AccountClaims.of(self, self.cluster)
         """Who binds which account of the cluster."""
         self._claimant = f"{type(self).__name__} {self.node.path!r}"
-        self._ids: set[str] = {"Access", "Binder", "Bindings"}
+        self._ids: set[str] = {"Access", "Binder", "Bindings", "Controllers"}
         self._accounts: dict[str, BoundServiceAccount] = {}
         self._function: HandlerFunction | None = None
+        self.refresh = {} if refresh is None else {"Refresh": refresh}
+        """Property that lets a function look at everything anew."""
+        self._kubernetes_group = kubernetes_group
+        self._group_rules: dict[str, Callable[[], dict[str, list[Rule]]]] = {}
         self._access: list[TaggableResource] = []
         self._entries: dict[str, BoundEntry] = {}
         self._bindings = Construct(self, "Bindings")
+        self._controllers = Construct(self, "Controllers")
         self._grants = DependencyGroup()
 
     @property
     def accounts(self) -> Mapping[str, BoundServiceAccount]:
         """The accounts added so far, by `namespace/name`."""
         return dict(self._accounts)
+
+    @property
+    def rbac(self) -> dict[str, Any]:
+        """Roles and role bindings of *kubernetes_group*, for whoever administers the cluster.
+
+        One Kubernetes `List`, as far as service accounts are added, and none without a group. It is
+        also in the metadata of the stack's template, under `irsa-stack:rbac`.
+        """
+        items = [
+            manifest
+            for function, rules in self._group_rules.items()
+            for manifest in group_manifests(f"{self._kubernetes_group}:{function}", rules())
+        ]
+        return {"apiVersion": "v1", "kind": "List", "items": items}
+
+    def let_in(
+        self,
+        scope: Construct,
+        function: str,
+        *,
+        principal_arn: str,
+        policies: Callable[[], list[dict[str, Any]]],
+        rules: Callable[[], dict[str, list[Rule]]],
+    ) -> list[TaggableResource]:
+        """Let a function into the cluster.
+
+        Args:
+            scope: where its access entry is placed.
+            function: what its group's name ends in.
+            principal_arn: ARN of its role.
+            policies: EKS's access policies, produced at synth; they serve without a group.
+            rules: what its group may do, by namespace, produced at synth.
+
+        Returns:
+            What must be there before the function is called; nothing with a *handler_role*, which
+            its owner maps.
+        """
+        group = self._kubernetes_group and f"{self._kubernetes_group}:{function}"
+        if group:
+            if not self._group_rules:
+                Stack.of(self).add_metadata("irsa-stack:rbac", produced(lambda: self.rbac))
+            self._group_rules[function] = rules
+        if self.handler_role is not None:
+            return []
+        return [
+            define_access_entry(
+                scope,
+                "Access",
+                cluster=self.cluster,
+                principal_arn=principal_arn,
+                policies=None if group else produced(policies),
+                group=group,
+            )
+        ]
 
     @property
     def kubectl_layer(self) -> lambda_.ILayerVersion:
@@ -335,6 +408,11 @@ class IrsaServiceAccounts(Construct):
             ),
             *self._taken_faults(id, identity),
         ]
+        if create_namespace and self._kubernetes_group:
+            faults.append(
+                "create_namespace must go without kubernetes_group, got both; let whoever applies"
+                " its RBAC make the namespace first"
+            )
         if role_arn is not None:
             faults += [
                 *arn_faults(role_arn, "role", of="role_arn"),
@@ -425,6 +503,49 @@ class IrsaServiceAccounts(Construct):
         self._accounts[str(identity)] = account
         return account
 
+    def add_controller(
+        self,
+        spec: ControllerSpec,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        name: str | None = None,
+        cluster_name: str | None = None,
+        **options: Unpack[AccountOptions],
+    ) -> Controller:
+        """Define the service account of a controller, and the role that holds the least it needs.
+
+        Args:
+            spec: the controller and its scopes, of `irsa_stack.controllers`.
+            id: id of the role's construct below this one, used once; needed for a second controller
+                of a kind. Default: the class of *spec*.
+            namespace: namespace that its chart is installed in. Default: that of *spec*.
+            name: name of its service account. Default: that of *spec*.
+            cluster_name: name of the cluster, where that of *cluster* is known at deploy only and
+                policies are to be read at synth. Default: that of *cluster*.
+            options: as for `add`. Default of *ownership*: `CREATE`, or `ADOPT` where the chart
+                always makes the service account.
+
+        Returns:
+            The controller: grantable, with its role and `chart_values` for its chart.
+
+        Raises:
+            InvalidInput: a scope or an option breaks a rule; all faults are listed.
+        """
+        id = id or type(spec).__name__  # noqa: A001 (as the argument)
+        refuse(self._taken_faults(id, None))
+        with withdrawn_if_refused(self._controllers, id):
+            return Controller(
+                self._controllers,
+                id,
+                service_accounts=self,
+                spec=spec,
+                namespace=namespace,
+                name=name,
+                cluster_name=cluster_name,
+                **options,
+            )
+
     def _taken_faults(self, id: str, identity: ServiceAccountIdentity | None) -> Iterator[str]:
         if identity is not None:
             yield from self.claims.faults(identity, self._claimant)
@@ -452,6 +573,7 @@ class IrsaServiceAccounts(Construct):
                     },
                     "Manifest": COMMON_MANIFEST,
                     **self._rollout,
+                    **self.refresh,
                     "ServiceAccounts": produced(
                         lambda: {key: one.property for key, one in sorted(self._entries.items())}
                     ),
@@ -477,20 +599,22 @@ class IrsaServiceAccounts(Construct):
             network=self.cluster.network,
             role=self.handler_role,
         )
-        if self.handler_role is None:
-            entry = define_access_entry(
-                self,
-                "Access",
-                cluster=self.cluster,
-                principal_arn=function.role_arn,
-                policies=produced(
-                    lambda: access_policies(
-                        Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
-                    )
-                ),
-            )
-            self._access.append(entry)
+        self._access = self.let_in(
+            self,
+            "binder",
+            principal_arn=function.role_arn,
+            policies=lambda: access_policies(
+                Aws.PARTITION, self._namespaces, whole_cluster=self._creates_namespaces
+            ),
+            rules=self._binder_rules,
+        )
         return function
+
+    def _binder_rules(self) -> dict[str, list[Rule]]:
+        restart: dict[str, set[str]] = {namespace: set() for namespace in self._namespaces}
+        for key, entry in self._entries.items():
+            restart[key.partition("/")[0]] |= {*entry.restart}
+        return {namespace: binder_rules(workloads) for namespace, workloads in restart.items()}
 
 
 @contextmanager
@@ -575,6 +699,15 @@ def _namespaces_faults(namespaces: Sequence[str]) -> Iterator[str]:
     for namespace in namespaces:
         if not TOKEN.search(f"{namespace}"):
             yield from namespace_faults(namespace)
+
+
+def _group_faults(group: str, namespaces: Sequence[str]) -> Iterator[str]:
+    yield from group_faults(group, of="kubernetes_group")
+    if any(TOKEN.search(f"{namespace}") for namespace in namespaces):
+        yield (
+            "namespaces must be known at synth with kubernetes_group, got one that is not; its RBAC"
+            " names each, so write it out"
+        )
 
 
 def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[str]:

@@ -23,6 +23,7 @@ from irsa_stack.faults import refuse
 from irsa_stack.iam import quotas
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.issuer import issuer_url_faults
+from irsa_stack.kubernetes.rbac import group_faults
 
 
 class EndpointSettings(Part):
@@ -121,6 +122,12 @@ class ExistingCluster(Part):
     """Subnets that functions run in; give them when the endpoint is private only."""
     security_groups: list[SecurityGroupId] = Field(default_factory=list)
     """Security groups that its endpoint lets in; needed with *private_subnets*."""
+    kubernetes_group: (
+        Annotated[str, checked(lambda group: group_faults(group, of="value"))] | None
+    ) = None
+    """Kubernetes group of the functions, which may do what its RBAC says and no more. Apply that
+    before the deploy: docs/binder.md. Default: EKS's AmazonEKSEditPolicy in the namespaces, which
+    in kube-system amounts to cluster admin."""
     node_roles: list[Annotated[str, checked(_node_role_faults)]] = Field(default_factory=list)
     """Its node roles, which lose the CNI policy with `vpc_cni: rebind`: names, or ARNs where roles
     have a path."""

@@ -66,6 +66,9 @@ class Environment(Part):
     service_account_stacks: Annotated[int, Field(ge=1, le=STACKS)] = 1
     """How many stacks the accounts are spread over; one holds 400. Another number moves accounts to
     other stacks, and they lose their roles meanwhile, so choose it before you need it."""
+    service_account_refresh: str | None = None
+    """Any text; change it to look at every service account anew, and mend what was changed by
+    hand."""
     namespaces: list[Namespace] = Field(default_factory=list)
     """Namespaces to keep access to for the deploy that removes their last account."""
     permissions_boundary: PolicyArn | None = None
@@ -204,8 +207,9 @@ def _existing_faults(settings: Environment, existing: ExistingCluster) -> Iterat
             "oidc must go with cluster.existing.create_oidc_provider: true, got false; its provider"
             " is imported as it is, so set that to true, or remove oidc"
         )
-    if settings.controllers.aws_load_balancer_controller is not None and existing.vpc_id is None:
-        yield (
-            "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
-            " the controller is scoped to it"
-        )
+    for key, controller in settings.controllers.chosen():
+        if controller.spec.in_vpc(existing.vpc_id).lacks_vpc:
+            yield (
+                f"cluster.existing.vpc_id must be given with {key}, got none; the controller is"
+                " scoped to it"
+            )

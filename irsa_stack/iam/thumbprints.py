@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time, is_deploy_time_list
-from irsa_stack.faults import refuse
+from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam.quotas import THUMBPRINTS
 
 _THUMBPRINT = re.compile(r"[0-9a-f]{40}")
@@ -28,7 +28,7 @@ class Thumbprints:
     def __post_init__(self) -> None:
         """Refuse what none of the three ways gives."""
         if self.source not in _SOURCES or (self.source == "exact" and not self.values):
-            refuse(
+            raise InvalidInput(
                 [
                     f"thumbprints must come from one of {', '.join(_SOURCES)}, got"
                     f" {self.source!r} and {len(self.values)} values; make them with"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from irsa_stack.faults import refuse
+from irsa_stack.faults import InvalidInput, refuse
 
 SUBJECT_PREFIX = "system:serviceaccount:"
 """See: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens"""
@@ -61,10 +61,14 @@ class ServiceAccountIdentity:
             InvalidInput: *text* is not two legal names with one slash between them.
         """
         if not isinstance(text, str):
-            refuse([f"service_accounts must be 'namespace/name', got {text!r}; such as 'apps/api'"])
+            raise InvalidInput(
+                [f"service_accounts must be 'namespace/name', got {text!r}; such as 'apps/api'"]
+            )
         namespace, slash, name = text.partition("/")
         if not slash:
-            refuse([f"service_accounts must be 'namespace/name', got {text!r}; add its namespace"])
+            raise InvalidInput(
+                [f"service_accounts must be 'namespace/name', got {text!r}; add its namespace"]
+            )
         return cls(namespace, name)
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Self
 
 from irsa_stack.cloudformation.deploy_time import TOKEN
-from irsa_stack.faults import refuse
+from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.nodes.instance_metadata import METADATA_IPV4, METADATA_IPV6
 
 USER_DATA_BYTES = 16 * 1024
@@ -57,8 +57,7 @@ class AmiFamily(StrEnum):
                 return family
         reasons = (why for name, why in _NO_FAMILY.items() if text.startswith(f"{name}_"))
         fix = next(reasons, f"choose {' or '.join(cls)}")
-        refuse([f"ami_family must be {' or '.join(cls)}, got {value!r}; {fix}"])
-        raise AssertionError  # pragma: no cover (refuse raised)
+        raise InvalidInput([f"ami_family must be {' or '.join(cls)}, got {value!r}; {fix}"])
 
 
 class PacketFilter(StrEnum):
@@ -93,8 +92,9 @@ class PacketFilter(StrEnum):
         for filter_ in cls:
             if f"{value}".upper() == filter_:
                 return filter_
-        refuse([f"packet_filter must be of {', '.join(cls)}, got {value!r}; choose one"])
-        raise AssertionError  # pragma: no cover (refuse raised)
+        raise InvalidInput(
+            [f"packet_filter must be of {', '.join(cls)}, got {value!r}; choose one"]
+        )
 
 
 @dataclass(frozen=True, slots=True)

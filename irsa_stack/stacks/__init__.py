@@ -63,7 +63,7 @@ def define_stacks(
                 _warn_of_what_is_unknown(first, account)
         else:
             # What leaves the first stack for another must be removed before it is made anew.
-            stack.add_dependency(first)
+            stack.add_stack_dependency(first)
 
 
 def _warn_of_what_is_unknown(stack: Stack, account: ServiceAccountSettings) -> None:

@@ -12,18 +12,17 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from irsa_stack import controllers
 from irsa_stack.cdk.aws_node import AwsNodeRebinding
 from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.controller import Controller
 from irsa_stack.cdk.handler_function import FunctionSettings
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
 from irsa_stack.cdk.role import Trust
 from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
 from irsa_stack.environment.cluster import ExistingCluster
-from irsa_stack.environment.controllers import ControllerSettings
 from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.network import import_vpc
@@ -109,10 +108,12 @@ class ServiceAccountsStack(Stack):
     ) -> None:
         settings = checked(settings)
         if not 0 <= part < parts:
-            refuse([f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"])
+            raise InvalidInput(
+                [f"part must be 0-{parts - 1} with {parts} parts, got {part!r}; count from 0"]
+            )
         existing = settings.cluster.existing
         if cluster is not None and existing is not None:
-            refuse(
+            raise InvalidInput(
                 [
                     f"cluster must be left out with cluster.existing of {existing.name!r}, got"
                     f" {cluster.node.path!r}; pass the settings that the cluster was made with"
@@ -146,6 +147,8 @@ class ServiceAccountsStack(Stack):
             cluster=connection,
             oidc_provider=oidc_provider,
             namespaces=settings.namespaces,
+            kubernetes_group=_kubernetes_group(existing, part),
+            refresh=settings.service_account_refresh,
             path=settings.role_path,
             settings=functions,
         )
@@ -155,9 +158,9 @@ class ServiceAccountsStack(Stack):
             for controller in self._add_controllers(settings, vpc_id):
                 CfnOutput(
                     self,
-                    f"ChartValues{type(controller).__name__}",
+                    f"ChartValues{type(controller.spec).__name__}",
                     value=self.to_json_string(controller.chart_values),
-                    description=f"Values of chart {controller.upstream.chart}",
+                    description=f"Values of chart {controller.spec.upstream.chart}",
                 )
             if existing is not None and settings.vpc_cni_mode == "rebind":
                 AwsNodeRebinding(
@@ -237,45 +240,20 @@ class ServiceAccountsStack(Stack):
             )
         return self._providers[issuer_url]
 
-    def _add_controllers(
-        self, settings: Environment, vpc_id: str | None
-    ) -> list[controllers.Controller]:
-        wanted = settings.controllers
-        defined: list[controllers.Controller] = []
-        if wanted.external_dns is not None:
-            defined.append(
-                controllers.ExternalDns(
-                    self,
-                    "ExternalDns",
-                    service_accounts=self.service_accounts,
-                    hosted_zones=wanted.external_dns.hosted_zones,
-                    **_account_options(wanted.external_dns),
-                )
+    def _add_controllers(self, settings: Environment, vpc_id: str | None) -> list[Controller]:
+        defined = [
+            self.service_accounts.add_controller(
+                chosen.spec.in_vpc(vpc_id),
+                namespace=chosen.namespace,
+                cluster_name=settings.cluster_name,
+                ownership=Ownership(chosen.ownership),
+                force=chosen.force,
             )
-        if wanted.cluster_autoscaler is not None:
-            defined.append(
-                controllers.ClusterAutoscaler(
-                    self,
-                    "ClusterAutoscaler",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    **_account_options(wanted.cluster_autoscaler),
-                )
-            )
-        if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
-            defined.append(
-                controllers.AwsLoadBalancerController(
-                    self,
-                    "AwsLoadBalancerController",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    vpc_id=vpc_id,
-                    **_account_options(wanted.aws_load_balancer_controller),
-                )
-            )
+            for _, chosen in settings.controllers.chosen()
+        ]
         # The nodes' metadata is closed to pods: what a controller would ask it must be told.
         refuse_untold_controllers(
-            {controller.upstream.chart: controller.chart_values for controller in defined}
+            {controller.spec.upstream.chart: controller.chart_values for controller in defined}
         )
         return defined
 
@@ -307,7 +285,7 @@ def refuse_crowded_stacks(settings: Environment) -> None:
     if _fullest(settings, given) <= 1:
         return
     enough = next((n for n in range(given + 1, STACKS + 1) if _fullest(settings, n) <= 1), None)
-    refuse(
+    raise InvalidInput(
         [
             f"service_account_stacks must be enough for {ACCOUNTS_A_STACK} service accounts,"
             f" {CHARTS_A_STACK} of them with ownership HELM, and {TEMPLATE_BYTES} bytes of template"
@@ -381,14 +359,6 @@ def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
     }
 
 
-def _account_options(controller: ControllerSettings) -> dict[str, Any]:
-    return {
-        "namespace": controller.namespace,
-        "ownership": Ownership(controller.ownership),
-        "force": controller.force,
-    }
-
-
 def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
     """Import a role by name, or by ARN: only that tells its path."""
     if role.startswith("arn:"):
@@ -418,6 +388,12 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
         ],
         kubernetes_version=existing.version,
     )
+
+
+def _kubernetes_group(existing: ExistingCluster | None, part: int) -> str | None:
+    """Return the group of the functions of a part, each of which enters other namespaces."""
+    group = existing.kubernetes_group if existing else None
+    return f"{group}-{part}" if group and part else group
 
 
 def _existing_provider(

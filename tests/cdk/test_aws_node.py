@@ -17,8 +17,7 @@ from irsa_stack import (
     IrsaServiceAccounts,
     Ownership,
 )
-from irsa_stack.controllers import VpcCni
-from irsa_stack.controllers.statements import Place
+from irsa_stack.controllers.statements import Location
 from irsa_stack.controllers.vpc_cni import policy_documents
 from tests.support.clusters import connection, imported_provider, service_accounts
 from tests.support.templates import app_with_flags, template_of
@@ -110,8 +109,8 @@ def test_for_ipv6_the_role_has_the_policy_of_our_own(
     role = properties(stack, "AWS::IAM::Role", "WebIdentity")
     assert "ManagedPolicyArns" not in role
     [policy] = role["Policies"]
-    here = Place(partition="aws", region="eu-west-1", account=ACCOUNT)
-    assert policy["PolicyDocument"] == policy_documents(place=here, ip_family="ipv6")["VpcCni"]
+    here = Location(partition="aws", region="eu-west-1", aws_account=ACCOUNT)
+    assert policy["PolicyDocument"] == policy_documents(location=here, ip_family="ipv6")["VpcCni"]
 
 
 def test_the_transaction_is_one_custom_resource(
@@ -335,7 +334,7 @@ def as_account(
     )
 
 
-WAYS = [AwsNodeRebinding, AwsNodeAddon, VpcCni, as_account]
+WAYS = [AwsNodeRebinding, AwsNodeAddon, as_account]
 
 
 @pytest.mark.parametrize("binders", [1, 2])

@@ -275,6 +275,123 @@ def test_the_functions_role_may_only_write_its_logs_and_see_its_cluster(stack, a
     assert "ManagedPolicyArns" not in role
 
 
+# Access by a Kubernetes group
+
+
+@pytest.fixture
+def grouped(stack):
+    return service_accounts(stack, kubernetes_group="irsa-stack", namespaces=["old"])
+
+
+def groups(stack):
+    return [
+        entry["Properties"].get("KubernetesGroups")
+        for entry in of_type(template_of(stack), "AWS::EKS::AccessEntry")
+    ]
+
+
+def allowed(rbac):
+    """What each group may do where: resource, names and verbs."""
+    return {
+        (role["metadata"]["name"], role["metadata"]["namespace"]): {
+            (resource, *rule.get("resourceNames", ())): rule["verbs"]
+            for rule in role["rules"]
+            for resource in rule["resources"]
+        }
+        for role in rbac["items"]
+        if role["kind"] == "Role"
+    }
+
+
+def test_each_function_is_in_a_group_of_its_own_and_has_no_access_policy(stack, grouped):
+    grouped.add("Api", namespace="apps", name="api")
+    AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
+    entries = of_type(template_of(stack), "AWS::EKS::AccessEntry")
+    assert sorted(groups(stack)) == [["irsa-stack:aws-node"], ["irsa-stack:binder"]]
+    assert all("AccessPolicies" not in entry["Properties"] for entry in entries)
+
+
+def test_the_rbac_is_that_of_the_namespaces_and_their_restarts(stack, grouped):
+    grouped.add("Api", namespace="apps", name="api", restart=["deployment/api"])
+    grouped.add("Job", namespace="jobs", name="job")
+    AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
+    found = allowed(grouped.rbac)
+    binder, aws_node = "irsa-stack:binder", "irsa-stack:aws-node"
+    assert found.keys() == {
+        (binder, "apps"), (binder, "jobs"), (binder, "old"), (aws_node, "kube-system"),
+    }  # fmt: skip
+    assert found[binder, "apps"]["deployments", "api"] == ["get", "patch"]
+    assert found[binder, "jobs"].keys() == {("serviceaccounts",)}
+    assert ("daemonsets", "aws-node") in found[aws_node, "kube-system"]
+
+
+def test_each_role_is_bound_to_the_group_of_its_name(grouped):
+    grouped.add("Api", namespace="apps", name="api")
+    bindings = [one for one in grouped.rbac["items"] if one["kind"] == "RoleBinding"]
+    for binding in bindings:
+        [subject] = binding["subjects"]
+        assert subject["name"] == binding["roleRef"]["name"] == binding["metadata"]["name"]
+    assert [one["metadata"]["namespace"] for one in bindings] == ["apps", "old"]
+
+
+def test_the_template_holds_the_rbac_for_kubectl(stack, grouped):
+    grouped.add("Api", namespace="apps", name="api")
+    assert template_of(stack)["Metadata"] == {"irsa-stack:rbac": grouped.rbac}
+
+
+def test_a_role_handed_in_is_told_its_rbac_too(stack):
+    role = aws_iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/binder")
+    accounts = service_accounts(stack, handler_role=role, kubernetes_group="irsa-stack")
+    accounts.add("Api", namespace="apps", name="api")
+    assert groups(stack) == []
+    assert allowed(accounts.rbac).keys() == {("irsa-stack:binder", "apps")}
+
+
+def test_without_a_group_there_is_no_rbac(stack, accounts):
+    accounts.add("Api", namespace="apps", name="api")
+    assert accounts.rbac["items"] == []
+    assert "Metadata" not in template_of(stack)
+
+
+def test_a_group_makes_no_namespace(grouped):
+    [fault] = faults_of(grouped, create_namespace=True)
+    assert fault.startswith("create_namespace must go without kubernetes_group, got both")
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"kubernetes_group": "system:masters"}, "kubernetes_group must not start with 'system:'"),
+        ({"kubernetes_group": ""}, "kubernetes_group must be 2-63 letters"),
+        (
+            {"kubernetes_group": "irsa-stack", "namespaces": ["${Token[TOKEN.7]}"]},
+            "namespaces must be known at synth with kubernetes_group",
+        ),
+    ],
+)
+def test_refuses_a_group_that_could_not_be_let_in(stack, given, rule):
+    with pytest.raises(InvalidInput) as caught:
+        service_accounts(stack, **given)
+    [fault] = caught.value.faults
+    assert fault.startswith(rule)
+
+
+# Refresh
+
+
+@pytest.mark.parametrize("resource", ["Custom::ServiceAccounts", "Custom::AwsNodeRebinding"])
+def test_another_refresh_calls_the_functions(resource):
+    def properties(refresh):
+        stack = Stack(app_with_flags(), "Stack")
+        accounts = service_accounts(stack, refresh=refresh)
+        accounts.add("Api", namespace="apps", name="api")
+        AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts)
+        [body] = of_type(template_of(stack), resource)
+        return body["Properties"]
+
+    assert properties("1") == {**properties(None), "Refresh": "1"}
+
+
 def test_the_function_runs_where_a_private_endpoint_is_reached(stack):
     vpc = aws_ec2.Vpc.from_vpc_attributes(
         stack, "Vpc", vpc_id="vpc-1", availability_zones=["a", "b"],
@@ -361,9 +478,7 @@ def test_boundary_and_path_reach_every_role(stack, given, aws_node):
     )
     accounts.add("Api", namespace="apps", name="api")
     aws_node(stack, "AwsNode", service_accounts=accounts)
-    AwsLoadBalancerController(
-        stack, "LoadBalancers", service_accounts=accounts, vpc_id="vpc-0123456789abcdef0"
-    )
+    accounts.add_controller(AwsLoadBalancerController(vpc_id="vpc-0123456789abcdef0"))
     template = template_of(stack)
     roles = of_type(template, "AWS::IAM::Role")
     assert len(roles) == (4 if aws_node is AwsNodeAddon else 5)

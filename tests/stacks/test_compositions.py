@@ -334,6 +334,35 @@ def test_the_first_stack_is_deployed_before_the_others(settings):
     assert [[*one.dependencies] for one in others] == [[first], [first]]
 
 
+def access_entries(deployment):
+    return [
+        (stack, body["Properties"].get("KubernetesGroups"))
+        for stack, _, body in deployment.resources("AWS::EKS::AccessEntry")
+    ]
+
+
+def test_functions_of_each_stack_have_a_group_of_their_own(deployed):
+    deployment = deployed(
+        "existing-cluster",
+        cluster__existing__kubernetes_group="irsa-stack",
+        service_accounts=many(30),
+        service_account_stacks=2,
+    )
+    first = "orders-staging-service-accounts"
+    assert sorted(access_entries(deployment)) == [
+        (first, ["irsa-stack:aws-node"]),
+        (first, ["irsa-stack:binder"]),
+        (f"{first}-1", ["irsa-stack-1:binder"]),
+    ]
+    assert all("irsa-stack:rbac" in one["Metadata"] for one in deployment.templates.values())
+
+
+def test_a_refresh_calls_the_functions_of_both_stacks(deployed):
+    deployment = deployed("dev", service_account_refresh="again")
+    assert only(deployment, "Custom::ServiceAccounts")["Refresh"] == "again"
+    assert only(deployment, "Custom::AwsNodeRebinding")["Refresh"] == "again"
+
+
 # As a library
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import itertools
+import json
+import ssl
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from custom_resource import Deadline
+from irsa_stack.kubernetes.rbac import Rule, group_manifests
 from kubernetes_api import connection
 from kubernetes_api.cluster import Cluster
 from kubernetes_api.connection import APPLY_PATCH, MERGE_PATCH, Api
@@ -17,7 +23,7 @@ from rehearsal.kubernetes import DEFAULT_AUDIENCE
 from tests.support.patience import bear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pytest
 
@@ -75,6 +81,32 @@ class Rehearsed:
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/functions"
         if self.admin.get(path) is None:
             self.allow(namespace)
+
+    def let_in(self, rules: dict[str, list[Rule]]) -> None:
+        """Let the functions into namespaces by the RBAC of a group, as the library emits it."""
+        self.plane.apply(*group_manifests(_GROUP, rules))
+
+    def status(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, **headers: str
+    ) -> int:
+        """What the API server answers the functions' identity."""
+        asked = urllib.request.Request(  # noqa: S310 (https)
+            self.plane.endpoint + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self.tokens['functions']}",
+                "Content-Type": MERGE_PATCH if method == "PATCH" else "application/json",
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
+        )
+        authority = base64.b64decode(self.plane.certificate_authority_data).decode()
+        trusting = ssl.create_default_context(cadata=authority)
+        try:
+            with urllib.request.urlopen(asked, timeout=30, context=trusting) as answer:  # noqa: S310
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     @contextlib.contextmanager
     def more_nodes(self, count: int) -> Iterator[None]:
@@ -296,6 +328,8 @@ def account_path(key: str) -> str:
     return f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
 
 
+# A group that the functions' token is in: that of the service accounts of their namespace.
+_GROUP = "system:serviceaccounts:identities"
 _FUNCTION = {"kind": "ServiceAccount", "name": "functions", "namespace": "identities"}
 
 

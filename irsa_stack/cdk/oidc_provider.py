@@ -11,7 +11,6 @@ from constructs import Construct
 
 from irsa_stack.cdk.handler_function import FunctionSettings
 from irsa_stack.cdk.root_ca_thumbprint import RootCaThumbprint
-from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.faults import refuse
 from irsa_stack.iam.issuer import issuer_from_url, issuer_url_faults
 from irsa_stack.iam.quotas import tags_faults
@@ -110,7 +109,7 @@ class EksOidcProvider(Resource):
         self._arn = resource.ref
         self._issuer = (
             issuer_from_arn(self._arn)
-            if is_deploy_time(issuer_url)
+            if Token.is_unresolved(issuer_url)
             else issuer_from_url(issuer_url)
         )
 
@@ -172,7 +171,7 @@ class _ImportedProvider(EksOidcProvider):
         self.root_ca_thumbprint = None
         self._issuer = (
             Fn.select(1, Fn.split("//", issuer_url))
-            if is_deploy_time(issuer_url)
+            if Token.is_unresolved(issuer_url)
             else issuer_from_url(issuer_url)
         )
         self._arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{self._issuer}"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sized
 from typing import Any
 
-from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time, is_placeholder
 from irsa_stack.cloudformation.outcomes import Template
 from irsa_stack.iam.issuer import LONGEST_EKS_ISSUER
 
@@ -185,7 +185,7 @@ def _written(text: str | None) -> str | None:
     Pseudo parameters count as their longest value, all others as one character: a name holds few,
     and at their longest a name and a parameter would never fit together.
     """
-    if text is None or TOKEN.fullmatch(text):
+    if text is None or TOKEN.fullmatch(text) or is_placeholder(text):
         return None
     return TOKEN.sub(lambda token: "x" * _token_characters(token[0], {}, unknown=1), text)
 

@@ -159,7 +159,7 @@ ODD = [
     {"planned_values": None, "configuration": None, "resource_changes": [{"change": None}]},
     {"Statement": {"Effect": "Allow", "Principal": [1], "Action": 7, "Condition": []}},
     "kind: List\napiVersion: v1\nitems: [null, 5, {apiVersion: v1, kind: ServiceAccount}]",
-    "apiVersion: v1\nkind: ServiceAccount\nmetadata: {annotations: {eks.amazonaws.com/role-arn: 5}}",
+    "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: 5, annotations: [a]}",
 ]
 
 

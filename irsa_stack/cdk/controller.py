@@ -2,30 +2,33 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import jsii
 from aws_cdk import Acknowledgment, Aws, Duration, Stack, Validations
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from irsa_stack.cdk.role_options import RoleOptions
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.cloudformation.policy_document import trust_document
 from irsa_stack.controllers.spec import Cluster, ControllerSpec
 from irsa_stack.controllers.statements import Document, Location
 from irsa_stack.faults import refuse
 from irsa_stack.iam import quotas
+from irsa_stack.kubernetes.identity import ServiceAccountIdentity
+from irsa_stack.kubernetes.service_account_request import Ownership
 
 if TYPE_CHECKING:
     from irsa_stack.cdk.cluster_connection import ClusterConnection
-    from irsa_stack.cdk.role import IrsaRole, Trust
-    from irsa_stack.cdk.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
+    from irsa_stack.cdk.role import IrsaRole
+    from irsa_stack.cdk.service_accounts import ServiceAccount, ServiceAccounts
 
 
-class AccountOptions(TypedDict, total=False):
-    """What a controller hands on to `IrsaServiceAccounts.add`; see there."""
+class ServiceAccountOptions(RoleOptions, total=False):
+    """What a controller hands on to `ServiceAccounts.add`; see there."""
 
-    ownership: "Ownership"
+    ownership: "Ownership | str"
     restart: Sequence[str]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
@@ -33,29 +36,17 @@ class AccountOptions(TypedDict, total=False):
     force: bool
     token_expiration: Duration
     regional_sts: bool
-    audience: str
-    role_name: str
-    path: str
-    permissions_boundary: iam.IManagedPolicy
-    managed_policies: Sequence[iam.IManagedPolicy]
-    inline_policies: Mapping[str, iam.PolicyDocument | Mapping[str, Any]]
-    max_session_duration: Duration
-    description: str
-    tags: Mapping[str, str]
-    trusts: "Sequence[Trust]"
-    trust_policy_characters: int
-    allow_default_service_account: bool
 
 
 @jsii.implements(iam.IGrantable)
 class Controller(Construct):
-    """A controller, as `IrsaServiceAccounts.add_controller` returns it.
+    """A controller, as `ServiceAccounts.add_controller` returns it.
 
     Attributes:
         spec: what it is and may do.
         chart_values: values for its Helm chart: its service account, and what it must be told.
         helm_values: the part of *chart_values* that is about its service account.
-        service_account: its service account, as `IrsaServiceAccounts.add` returned it.
+        service_account: its service account, as `ServiceAccounts.add` returned it.
         identity: namespace and name of its service account.
     """
 
@@ -64,12 +55,12 @@ class Controller(Construct):
         scope: Construct,
         id: str,
         *,
-        service_accounts: "IrsaServiceAccounts",
+        service_accounts: "ServiceAccounts",
         spec: ControllerSpec,
         namespace: str | None = None,
         name: str | None = None,
         cluster_name: str | None = None,
-        **options: Unpack[AccountOptions],
+        **options: Unpack[ServiceAccountOptions],
     ) -> None:
         stack = Stack.of(service_accounts)
         location = Location(partition=Aws.PARTITION, region=stack.region, aws_account=stack.account)
@@ -88,7 +79,7 @@ class Controller(Construct):
         }
         attached: list[iam.IManagedPolicy] = []
         if as_managed_policies:
-            path = options.get("path") or service_accounts.settings.role_path
+            path = options.get("path") or service_accounts.roles.path
             for policy, document in documents.items():
                 made = iam.CfnManagedPolicy(
                     self, f"{policy}Policy", policy_document=rendered.pop(policy), path=path
@@ -96,14 +87,13 @@ class Controller(Construct):
                 _acknowledge(made, [document], spec.wildcards)
                 attached.append(iam.ManagedPolicy.from_managed_policy_arn(self, policy, made.ref))
         options["managed_policies"] = [*attached, *options.get("managed_policies", ())]
-        options["inline_policies"] = {**rendered, **options.get("inline_policies", {})}
+        options["inline_policies"] = {**rendered, **(options.get("inline_policies") or {})}
         if not spec.chart_annotates:
-            options.setdefault("ownership", "ADOPT")  # type: ignore[typeddict-item]
+            options.setdefault("ownership", Ownership.ADOPT)
         self.spec = spec
-        self.service_account: BoundServiceAccount = service_accounts.add(
-            id,
-            namespace=namespace or spec.namespace,
-            name=name or spec.service_account,
+        self.service_account: ServiceAccount = service_accounts.add(
+            ServiceAccountIdentity(namespace or spec.namespace, name or spec.service_account),
+            id=id,
             helm_values_path=spec.chart_path,
             **options,
         )
@@ -154,9 +144,9 @@ def _option_faults(
     if "role_arn" in options:
         yield (
             f"role_arn must be left out, got {options['role_arn']!r}; a controller's role is made"
-            " with its policy, so bind another role with IrsaServiceAccounts.add"
+            " with its policy, so bind another role with ServiceAccounts.add"
         )
-    for name in sorted(documents.keys() & options.get("inline_policies", {}).keys()):
+    for name in sorted(documents.keys() & (options.get("inline_policies") or {}).keys()):
         yield f"inline_policies must not hold {name!r}, got it; rename it: the controller has one"
     if options.get("ownership") == "HELM" and not spec.chart_annotates:
         yield (

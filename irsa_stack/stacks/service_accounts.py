@@ -13,16 +13,18 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from irsa_stack.cdk.aws_node import AwsNodeRebinding
-from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.cluster_connection import ClusterConnection, ImportedCluster
 from irsa_stack.cdk.controller import Controller
-from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
 from irsa_stack.cdk.role import Trust
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.cdk.role_options import RoleDefaults
+from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.environment.cluster import ExistingCluster
 from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
 from irsa_stack.faults import InvalidInput
+from irsa_stack.kubernetes.service_account_request import Ownership
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.network import import_vpc
@@ -31,7 +33,7 @@ from irsa_stack.stacks.settings import (
     all_tags,
     apply_settings,
     checked,
-    function_settings,
+    function_options,
     stack_arguments,
 )
 
@@ -120,16 +122,17 @@ class ServiceAccountsStack(Stack):
                 ]
             )
         super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
-        functions = function_settings(
+        functions = function_options(
             self, settings, default_key=None if cluster is None else cluster.log_key
         )
         vpc_id: str | None
+        reached: ClusterConnection | ImportedCluster
         oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:
-            connection, oidc_provider = cluster.connection, cluster.oidc_provider
+            reached, oidc_provider = cluster.connection, cluster.oidc_provider
             vpc_id = cluster.exported_vpc_id
         elif existing is not None:
-            connection = _existing_connection(self, existing)
+            reached = _existing_cluster(self, existing)
             oidc_provider = _existing_provider(
                 self, settings, existing, functions=functions, files=files, define=part == 0
             )
@@ -141,16 +144,16 @@ class ServiceAccountsStack(Stack):
                     " none; pass the EksClusterStack"
                 ]
             )
-        self.service_accounts = IrsaServiceAccounts(
+        self.service_accounts = ServiceAccounts(
             self,
             "ServiceAccounts",
-            cluster=connection,
+            cluster=reached,
             oidc_provider=oidc_provider,
             namespaces=settings.namespaces,
             kubernetes_group=_kubernetes_group(existing, part),
             refresh=settings.service_account_refresh,
-            path=settings.role_path,
-            settings=functions,
+            functions=functions,
+            roles=RoleDefaults(path=settings.role_path),
         )
         """The service accounts of the cluster."""
         self._providers: dict[str, iam.IOpenIdConnectProvider] = {}
@@ -181,12 +184,9 @@ class ServiceAccountsStack(Stack):
         self._define_outputs()
 
     def _add(self, account: ServiceAccountSettings) -> None:
-        # A namespace has no dot: `a-b` of `c` and `b-c` of `a` stay two.
         role_id = f"{account.namespace}.{account.name}"
         added = self.service_accounts.add(
-            role_id,
-            namespace=account.namespace,
-            name=account.name,
+            account.identity,
             ownership=Ownership(account.ownership),
             restart=account.restart,
             force=account.force,
@@ -366,7 +366,7 @@ def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
     return iam.Role.from_role_name(scope, id, role)
 
 
-def _existing_connection(scope: Construct, existing: ExistingCluster) -> ClusterConnection:
+def _existing_cluster(scope: Construct, existing: ExistingCluster) -> ImportedCluster:
     vpc = None
     if existing.private_subnets:
         vpc = import_vpc(
@@ -377,10 +377,11 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
             private_subnets=existing.private_subnets,
             public_subnets=[],
         )
-    return ClusterConnection.from_attributes(
-        cluster_name=existing.name,
+    return ImportedCluster(
+        name=existing.name,
         endpoint=existing.endpoint,
         certificate_authority_data=existing.certificate_authority_data,
+        issuer_url=existing.issuer_url,
         vpc=vpc,
         security_groups=[
             ec2.SecurityGroup.from_security_group_id(scope, f"ClusterGroup{position}", group)
@@ -401,7 +402,7 @@ def _existing_provider(
     settings: Environment,
     existing: ExistingCluster,
     *,
-    functions: FunctionSettings,
+    functions: FunctionOptions,
     files: Path | None,
     define: bool,
 ) -> iam.IOpenIdConnectProvider:
@@ -416,7 +417,8 @@ def _existing_provider(
         refresh=settings.oidc.refresh,
         ca_bundle=settings.oidc.ca_bundle(files or Path()),
         allow_private=settings.oidc.allow_private,
-        settings=functions,
+        functions=functions,
+        roles=RoleDefaults(path=settings.role_path),
     )
 
 

@@ -37,7 +37,7 @@ def run(folder, *command, context=None):
         command,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "CDK_VALIDATION": "false",
-             "CDK_OUTDIR": str(folder / "cdk.out")},
+             "CDK_OUTDIR": str(folder / "cdk.out"), "CDK_CONTEXT_JSON": json.dumps(context or {})},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

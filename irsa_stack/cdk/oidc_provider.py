@@ -12,7 +12,7 @@ from constructs import Construct
 from irsa_stack.cdk.handler_function import FunctionSettings
 from irsa_stack.cdk.root_ca_thumbprint import RootCaThumbprint
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.faults import refuse
+from irsa_stack.faults import list_faults, refuse
 from irsa_stack.iam.issuer import issuer_from_url, issuer_url_faults
 from irsa_stack.iam.quotas import tags_faults
 from irsa_stack.iam.thumbprints import Thumbprints
@@ -203,9 +203,9 @@ def _marker_id(issuer_url: str) -> str:
 
 
 def _client_ids_faults(client_ids: Sequence[str]) -> list[str]:
-    if isinstance(client_ids, str):
-        return [f"client_ids must be a list, got {client_ids!r}; put it in brackets"]
-    faults = []
+    faults = list_faults(client_ids, of="client_ids")
+    if faults:
+        return faults
     if not 1 <= len(client_ids) <= _CLIENT_IDS_AT_MOST:
         faults.append(
             f"client_ids must hold 1 to {_CLIENT_IDS_AT_MOST} audiences, got {len(client_ids)};"

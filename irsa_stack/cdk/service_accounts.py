@@ -35,10 +35,11 @@ from irsa_stack.cdk.service_account_entry import (
 )
 from irsa_stack.cdk.taggable_resource import TaggableResource
 from irsa_stack.cloudformation.deploy_time import TOKEN
-from irsa_stack.faults import InvalidInput, refuse
-from irsa_stack.iam.arn import arn_faults
+from irsa_stack.faults import InvalidInput, list_faults, refuse
+from irsa_stack.iam.arn import existing_role_faults
 from irsa_stack.iam.quotas import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
 from irsa_stack.iam.trust import STS_AUDIENCE, default_account_faults
+from irsa_stack.kubernetes.binding_rules import binding_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubernetes.rbac import Rule, binder_rules, group_faults, group_manifests
 from irsa_stack.kubernetes.service_account_manifest import (
@@ -395,11 +396,11 @@ class IrsaServiceAccounts(Construct):
             *untimely,
             *token_expiration_faults(seconds),
             *metadata_faults(labels=labels or {}, annotations=annotations or {}),
-            *_restart_faults(restart, ownership),
-            *_ownership_faults(
+            *binding_faults(
                 ownership,
                 force=force,
                 create_namespace=create_namespace,
+                restart=restart,
                 labels=labels,
                 annotations=annotations,
             ),
@@ -412,11 +413,11 @@ class IrsaServiceAccounts(Construct):
             )
         if role_arn is not None:
             faults += [
-                *arn_faults(role_arn, "role", of="role_arn"),
                 *default_account_faults(
                     [] if identity is None else [identity], allowed=allow_default_service_account
                 ),
-                *_alone_faults(
+                *existing_role_faults(
+                    role_arn,
                     role_name=role_name,
                     path=path,
                     permissions_boundary=permissions_boundary,
@@ -620,35 +621,9 @@ def _read(kind: Callable[..., _T], *values: object) -> tuple[_T | None, list[str
         return None, list(error.faults)
 
 
-def _ownership_faults(
-    ownership: Ownership,
-    *,
-    force: bool,
-    create_namespace: bool,
-    labels: object,
-    annotations: object,
-) -> Iterator[str]:
-    if force and ownership is not Ownership.ADOPT:
-        yield f"force must go with ADOPT, got {ownership}; remove it"
-    applied = ownership in (Ownership.CREATE, Ownership.ADOPT)
-    if create_namespace and not applied:
-        yield f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
-    if labels and not applied:
-        yield f"labels must go with CREATE or ADOPT, got {ownership}; give them to the chart"
-    if annotations and ownership is Ownership.NONE:
-        yield f"annotations must go with CREATE, ADOPT or HELM, got {ownership}; remove them"
-
-
-def _alone_faults(**options: object) -> Iterator[str]:
-    """Refuse options of a role that is made elsewhere."""
-    given = ", ".join(name for name, value in options.items() if value)
-    if given:
-        yield f"role_arn must stand alone, got {given}; set that where the role is defined"
-
-
 def _namespaces_faults(namespaces: Sequence[str]) -> Iterator[str]:
-    if isinstance(namespaces, str):
-        yield f"namespaces must be a list, got {namespaces!r}; put it in brackets"
+    if faults := list_faults(namespaces, of="namespaces"):
+        yield from faults
         return
     for namespace in namespaces:
         if not TOKEN.search(f"{namespace}"):
@@ -662,18 +637,3 @@ def _group_faults(group: str, namespaces: Sequence[str]) -> Iterator[str]:
             "namespaces must be known at synth with kubernetes_group, got one that is not; its RBAC"
             " names each, so write it out"
         )
-
-
-def _restart_faults(restart: Sequence[str], ownership: Ownership) -> Iterator[str]:
-    if isinstance(restart, str):
-        yield f"restart must be a list, got {restart!r}; put it in brackets"
-        return
-    if restart and ownership in (Ownership.HELM, Ownership.NONE):
-        yield f"restart must go with CREATE or ADOPT, got {ownership}; the chart restarts its own"
-    for workload in restart:
-        kind, _, name = workload.partition("/")
-        if workload != "*" and (kind not in ("deployment", "daemonset", "statefulset") or not name):
-            yield (
-                "restart must name workloads such as 'deployment/api', 'daemonset/agent',"
-                f" 'statefulset/db' or '*', got {workload!r}; correct it"
-            )

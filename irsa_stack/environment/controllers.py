@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from irsa_stack.environment.part import Part
-from irsa_stack.environment.service_accounts import force_faults
 from irsa_stack.environment.values import Namespace, matching
 from irsa_stack.faults import refuse
+from irsa_stack.kubernetes.binding_rules import binding_faults
 
 
 class ControllerSettings(Part):
@@ -22,7 +22,7 @@ class ControllerSettings(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        refuse(force_faults(self.ownership, force=self.force))
+        refuse(binding_faults(self.ownership, force=self.force))
         return self
 
 

@@ -1,6 +1,5 @@
 """The service accounts of an environment."""
 
-from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -16,6 +15,9 @@ from irsa_stack.environment.values import (
     matching,
 )
 from irsa_stack.faults import refuse
+from irsa_stack.iam.arn import existing_role_faults
+from irsa_stack.iam.trust import default_account_faults
+from irsa_stack.kubernetes.binding_rules import binding_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
 from irsa_stack.kubernetes.service_account_manifest import token_expiration_faults
 
@@ -46,11 +48,7 @@ class ServiceAccountSettings(Part):
     """ARNs of policies."""
     statements: list[Statement] = Field(default_factory=list)
     """Permissions of its role."""
-    restart: list[
-        Annotated[
-            str, matching(r"\*|(?:deployment|daemonset|statefulset)/[a-z0-9.-]+", "deployment/api")
-        ]
-    ] = Field(default_factory=list)
+    restart: list[str] = Field(default_factory=list)
     """Workloads to restart when the role changes."""
     force: bool = False
     """With ADOPT, whether to take annotations that another tool owns, such as eksctl's."""
@@ -70,23 +68,22 @@ class ServiceAccountSettings(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        faults = []
-        if self.role_arn and (self.managed_policies or self.statements or self.role_name):
-            faults.append(
-                "role_arn must stand alone, got policies or role_name too; permissions belong to"
-                " where that role is defined"
+        faults = [
+            *default_account_faults([self.identity], allowed=self.allow_default_service_account),
+            *binding_faults(
+                self.ownership,
+                force=self.force,
+                create_namespace=self.create_namespace,
+                restart=self.restart,
+            ),
+        ]
+        if self.role_arn is not None:
+            faults += existing_role_faults(
+                self.role_arn,
+                managed_policies=self.managed_policies,
+                statements=self.statements,
+                role_name=self.role_name,
             )
-        if self.name == "default" and not self.allow_default_service_account:
-            faults.append(
-                f"name must not be 'default' in {self.namespace!r}: every pod that names no"
-                " account would get the role; set allow_default_service_account: true if meant"
-            )
-        if (self.restart or self.create_namespace) and self.ownership in ("HELM", "NONE"):
-            faults.append(
-                "restart and create_namespace must go with CREATE or ADOPT, got"
-                f" {self.ownership}; remove them"
-            )
-        faults.extend(force_faults(self.ownership, force=self.force))
         refuse(faults)
         return self
 
@@ -94,12 +91,6 @@ class ServiceAccountSettings(Part):
     def identity(self) -> ServiceAccountIdentity:
         """Namespace and name as one."""
         return ServiceAccountIdentity(self.namespace, self.name)
-
-
-def force_faults(ownership: str, *, force: bool) -> Iterator[str]:
-    """Say why *force* may not go with *ownership*."""
-    if force and ownership != "ADOPT":
-        yield f"force must go with ownership: ADOPT, got {ownership}; remove it"
 
 
 def _names_once(raw: object) -> object:

@@ -85,7 +85,7 @@ BAD = {
     ),
     "default account": (
         NEW, {"service_accounts.0.name": "default"}, "service_accounts[0]",
-        "set allow_default_service_account: true",
+        "set allow_default_service_account",
     ),
     "over-long role name": (
         NEW, {"service_accounts.0.role_name": "r" * 65}, "service_accounts[0].role_name",
@@ -256,7 +256,7 @@ BAD = {
     "restart of a chart's account": (
         NEW,
         {"service_accounts.0.ownership": "HELM", "service_accounts.0.restart": ["deployment/a"]},
-        "service_accounts[0]", "remove them",
+        "service_accounts[0]", "the chart restarts its own",
     ),
     "force of an account of ours": (
         NEW, {"service_accounts.0.force": True}, "service_accounts[0]", "remove it",

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import review
+
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.md"
 ACCOUNTS = (1, 10, 50, 100, 200)
@@ -155,6 +157,8 @@ def report(found: dict[Case, Figures], rounds: int, seconds: float) -> Iterator[
     yield "## 1,000 accounts"
     yield ""
     yield from _many(found)
+    yield ""
+    yield from review.report(rounds)
 
 
 def _versions(seconds: float) -> Iterator[str]:

@@ -120,6 +120,11 @@ class EksOidcProvider(Resource):
         return self._issuer
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is defined here, so that IAM itself gives its ARN."""
+        return True
+
+    @property
     def provider_arn(self) -> str:
         """ARN of the provider."""
         return self._arn
@@ -171,6 +176,11 @@ class _ImportedProvider(EksOidcProvider):
             else issuer_from_url(issuer_url)
         )
         self._arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{self._issuer}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is defined here: no."""
+        return False
 
 
 def issuer_from_arn(provider_arn: str) -> str:

@@ -13,7 +13,7 @@ from constructs import Construct, DependencyGroup, IValidation
 
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.oidc_provider import EksOidcProvider, issuer_from_arn
-from irsa_stack.cloudformation.deploy_time import is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
 from irsa_stack.cloudformation.policy_document import trust_document
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam import quotas
@@ -78,7 +78,8 @@ class IrsaRole(Resource):
         grants: group that policies of grants, and attached ones, join for whatever must wait for
             them. Default: nothing waits.
         trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
-        allow_default_service_account: whether the account named `default` may have the role.
+        allow_default_service_account: whether the account named `default` may have the role; else
+            no pattern lets it in. Default: no.
 
     Raises:
         InvalidInput: a rule of Kubernetes or IAM is broken; all faults are listed.
@@ -195,7 +196,7 @@ class IrsaRole(Resource):
         self._grants = grants
         self._arn: str | None = None
         self._grantee: iam.IRole | None = None
-        _Checks.of(scope).trust(self, self._trust_faults)
+        self._resource.when_changed = self._check_trust
 
     @property
     def trust_policy(self) -> dict[str, Any]:
@@ -353,6 +354,10 @@ class IrsaRole(Resource):
         checks.grants(self, self._granted_documents, self._inline_faults)
         return checks.account
 
+    def _check_trust(self) -> None:
+        """See to it that the trust policy is checked, now that something may have changed it."""
+        _Checks.of(self._scope).trust(self, self._trust_faults)
+
     def _trust_faults(self) -> list[str]:
         """Say what changed the trust policy behind our back: an aspect, or an override."""
         found: object = self._resource.assume_role_policy_document
@@ -411,14 +416,19 @@ class IrsaRole(Resource):
             service_accounts=trust.service_accounts,
             subject_patterns=trust.subject_patterns,
             audience=self._audience,
+            without_default=not self._allow_default,
         )
         refuse(
             default_account_faults(identities(trust.service_accounts), allowed=self._allow_default)
         )
+        given = TOKEN.findall(self._audience)
+        if not (isinstance(trust.oidc_provider, EksOidcProvider) and trust.oidc_provider.is_ours):
+            given += TOKEN.findall(f"{provider_arn} {issuer}")
         number = str(len(trusted.issuers) + 1) if trusted.issuers else ""
         return _Trusted(
             statements=(*trusted.statements, *statements),
             issuers=(*trusted.issuers, issuer),
+            given=(*trusted.given, *given),
             names={**trusted.names, provider_arn: f"Provider{number}", issuer: f"Issuer{number}"},
             longest={**trusted.longest, **quotas.longest_provider_tokens(provider_arn, issuer)},
         )
@@ -431,6 +441,7 @@ class _Trusted:
     statements: Sequence[dict[str, Any]] = ()
     issuers: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    given: Sequence[str] = ()
     longest: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -439,22 +450,26 @@ class _Trusted:
 
     @property
     def document(self) -> dict[str, Any]:
-        return trust_document(self.policy, self.names)
+        return trust_document(self.policy, self.names, up_to_quote=self.given)
 
 
 class _RoleResource(iam.CfnRole):
-    """A role that remembers which overrides reach its trust policy."""
+    """A role that says when its trust policy may have changed; to ask each would cost too much."""
 
-    @property
-    def overridden(self) -> list[str]:
-        """What the overrides are."""
-        found: list[str] = self.__dict__.setdefault("_overridden", [])
-        return found
+    when_changed: Callable[[], None] | None = None
+    overridden: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "assume_role_policy_document" and self.when_changed is not None:
+            self.when_changed()
 
     def add_override(self, path: str, value: object) -> None:
         """Override as the CDK does; every other kind of override comes through here."""
         if _TRUST_PATH.match(path):
-            self.overridden.append(f"an override of {path}")
+            self.overridden += (f"an override of {path}",)
+            if self.when_changed is not None:
+                self.when_changed()
         super().add_override(path, value)
 
 

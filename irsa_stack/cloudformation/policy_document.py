@@ -8,7 +8,7 @@ gives the same document as a JSON string inside `Fn::Sub`: CloudFormation takes 
 See: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import TOKEN
@@ -16,16 +16,21 @@ from irsa_stack.cloudformation.fn_sub import fn_sub, fn_sub_json, holds_only_pse
 
 
 def trust_document(
-    document: Mapping[str, Any], names: Mapping[str, str] | None = None
+    document: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+    *,
+    up_to_quote: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return *document* for a template: an object, or `Fn::Sub` if a key is a deploy-time value.
 
     Args:
         document: the trust policy; its keys and values may hold deploy-time values.
         names: what each deploy-time value is called in `Fn::Sub`. Default: `Value1`, `Value2` ...
+        up_to_quote: deploy-time values that somebody gives and AWS does not make; they end at their
+            first quote. Default: none.
     """
     if _has_deploy_time_key(document):
-        return fn_sub_json(document, names=names)
+        return fn_sub_json(document, names=names, up_to_quote=up_to_quote)
     return {key: _on_one_line(value) for key, value in document.items()}
 
 

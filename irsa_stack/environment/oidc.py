@@ -1,5 +1,6 @@
 """The IAM OIDC provider of an environment."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -9,6 +10,10 @@ from irsa_stack.environment.part import Part
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam import quotas
 from irsa_stack.iam.thumbprints import Thumbprints, thumbprints_faults
+
+_CERTIFICATE = re.compile(
+    r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII
+)
 
 
 class OidcSettings(Part):
@@ -26,20 +31,42 @@ class OidcSettings(Part):
     """Whether the issuer may live at an address that is not globally routable."""
 
     def ca_bundle(self, folder: Path) -> str | None:
-        """Return the PEM text of *ca_bundle_file*, which is relative to *folder*.
+        """Return the certificates of *ca_bundle_file*, which is relative to *folder*.
+
+        Nothing else of the file: what it holds goes into the template.
 
         Raises:
-            InvalidInput: the file cannot be read.
+            InvalidInput: the file cannot be read, or holds a private key or no certificate.
         """
         if self.ca_bundle_file is None:
             return None
-        path = folder / self.ca_bundle_file
         try:
-            return path.read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError) as error:
+            text = (folder / self.ca_bundle_file).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
             raise InvalidInput(
-                [f"oidc.ca_bundle_file must be a PEM file, got {str(path)!r}; {error}"]
+                [
+                    "oidc.ca_bundle_file must be a PEM file beside the environment file, got"
+                    f" {self.ca_bundle_file[:80]!r}; correct it, because: {why}"
+                ]
             ) from None
+        if "PRIVATE KEY-----" in text:
+            refuse(
+                [
+                    "oidc.ca_bundle_file must hold certificates only, got a private key in"
+                    f" {self.ca_bundle_file!r}; name the file of the CA's certificate, because all"
+                    " of the file would stand in the template"
+                ]
+            )
+        certificates = _CERTIFICATE.findall(text)
+        if not certificates:
+            refuse(
+                [
+                    "oidc.ca_bundle_file must hold '-----BEGIN CERTIFICATE-----', got none in"
+                    f" {self.ca_bundle_file!r}; convert it with `openssl x509 -inform der`"
+                ]
+            )
+        return "\n".join([*certificates, ""])
 
     @model_validator(mode="after")
     def _as_thumbprints(self) -> Self:

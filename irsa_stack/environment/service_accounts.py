@@ -16,6 +16,11 @@ from irsa_stack.environment.values import (
 )
 from irsa_stack.faults import refuse
 from irsa_stack.iam.arn import existing_role_faults
+from irsa_stack.iam.service_reference import (
+    action_faults,
+    condition_faults,
+    resource_faults,
+)
 from irsa_stack.iam.trust import default_account_faults
 from irsa_stack.kubernetes.binding_rules import binding_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
@@ -25,14 +30,29 @@ from irsa_stack.kubernetes.service_account_manifest import token_expiration_faul
 class Statement(Part):
     """A permission of a role."""
 
-    actions: list[Annotated[str, matching(r"[a-z0-9-]+:[A-Za-z0-9*]+", "s3:GetObject")]] = Field(
-        min_length=1
-    )
+    actions: list[
+        Annotated[
+            str, matching(r"[A-Za-z0-9-]+:[A-Za-z0-9*?]+", "s3:GetObject"), checked(action_faults)
+        ]
+    ] = Field(min_length=1)
     """IAM actions."""
     resources: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
     """ARNs."""
     conditions: dict[str, dict[str, str | list[str]]] = Field(default_factory=dict)
     """IAM conditions by operator."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        refuse(
+            [
+                *resource_faults(self.actions, self.resources),
+                *(
+                    f"conditions.{'.'.join(place)} {fault}"
+                    for place, fault in condition_faults(self.conditions, self.actions)
+                ),
+            ]
+        )
+        return self
 
 
 class ServiceAccountSettings(Part):

@@ -7,6 +7,7 @@ from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.faults import InvalidInput, list_faults, refuse
+from irsa_stack.iam import globs
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.issuer import issuer_faults
 from irsa_stack.kubernetes.identity import SUBJECT_PREFIX, ServiceAccountIdentity, namespace_faults
@@ -74,8 +75,18 @@ def trust_statements(
     service_accounts: Sequence[ServiceAccountIdentity | str] = (),
     audience: str = STS_AUDIENCE,
     subject_patterns: Sequence[str] = (),
+    without_default: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return the statements of `trust_policy`: one for exact subjects, one for patterns."""
+    """Return the statements of `trust_policy`: one for exact subjects, one for patterns.
+
+    Args:
+        provider_arn: as for `trust_policy`, like all that is not said here.
+        issuer: likewise.
+        service_accounts: likewise.
+        audience: likewise.
+        subject_patterns: likewise.
+        without_default: whether no pattern lets in an account named `default`.
+    """
     service_accounts, subject_patterns = listed(service_accounts), listed(subject_patterns)
     faults = [
         *arn_faults(provider_arn, "oidc-provider", of="provider_arn"),
@@ -105,8 +116,10 @@ def trust_statements(
     if subjects:
         statements.append(statement(StringEquals={aud: audience, sub: _one_or_many(subjects)}))
     if patterns:
+        defaults = _defaults(patterns) if without_default else []
+        but = {"StringNotEquals": {sub: _one_or_many(defaults)}} if defaults else {}
         statements.append(
-            statement(StringEquals={aud: audience}, StringLike={sub: _one_or_many(patterns)})
+            statement(StringEquals={aud: audience}, StringLike={sub: _one_or_many(patterns)}, **but)
         )
     return statements
 
@@ -209,6 +222,17 @@ def _patterns(subject_patterns: Sequence[str], faults: list[str]) -> list[str]:
         for pattern in _twice(patterns)
     )
     return patterns
+
+
+def _defaults(patterns: Sequence[str]) -> list[str]:
+    """Return the `default` accounts that *patterns* match: pods that name no account have them."""
+    found = dict.fromkeys(f"{pattern.rpartition(':')[0]}:default" for pattern in patterns)
+    wild = str.maketrans({"*": globs.MANY, "?": globs.ONE})
+    return [
+        default
+        for default in found
+        if any(globs.matches(pattern.translate(wild), default) for pattern in patterns)
+    ]
 
 
 def _twice(values: list[str]) -> list[str]:

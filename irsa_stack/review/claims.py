@@ -7,18 +7,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.iam import globs
 from irsa_stack.iam.conditions import Test
 from irsa_stack.iam.trust import STS_AUDIENCE
 from irsa_stack.kubernetes.identity import SUBJECT_PREFIX, name_faults, namespace_faults
 from irsa_stack.review.findings import Finding, finding
-from irsa_stack.review.issuers import IssuerKind
+from irsa_stack.review.issuers import KUBERNETES, IssuerKind
 from irsa_stack.review.rules import MEDIUM
 
 _WILD = globs.MANY + globs.ONE
 _LETTERS = re.compile(rf"[a-z0-9{_WILD}{globs.UNKNOWN}{globs.PLAIN}-]+")
 _NAME_LETTERS = re.compile(rf"[a-z0-9.{_WILD}{globs.UNKNOWN}{globs.PLAIN}-]+")
 _AUDIENCE_CLAIMS = ("aud", "azp", "oaud", "app_id")
+_NAME_NOBODY = ("amr", "iss")
+"""Claims that all tokens of an issuer share, or many."""
 
 
 def claim_findings(
@@ -342,11 +345,15 @@ def _audience_findings(
         yield _untold(limiting[0])
     if dead:
         for test in limiting:
-            yield from _unlisted_findings(test, client_ids)
+            yield from _unlisted_findings(test, issuer, client_ids)
 
 
-def _unlisted_findings(test: Test, client_ids: Sequence[str] | None) -> Iterator[Finding]:
+def _unlisted_findings(
+    test: Test, issuer: str, client_ids: Sequence[str] | None
+) -> Iterator[Finding]:
     """Say which audiences let in nobody: no token that the provider takes carries them."""
+    if client_ids is None and not _lists_usual(issuer):
+        return  # a cluster of one's own, whose provider may list any
     usual = client_ids or (STS_AUDIENCE,)
     possible = [
         any(globs.overlap(globs.may_be(glob), _cased(test, audience)) for audience in usual)
@@ -371,6 +378,11 @@ def _unlisted_findings(test: Test, client_ids: Sequence[str] | None) -> Iterator
         )
 
 
+def _lists_usual(issuer: str) -> bool:
+    """Whether providers of *issuer* list the usual audience: EKS, or known only at deploy."""
+    return is_deploy_time(issuer) or KUBERNETES.issuers.match(issuer.lower()) is not None
+
+
 def _cased(test: Test, text: str) -> str:
     return text.lower() if test.ignores_case else text
 
@@ -388,10 +400,11 @@ def _other_findings(
     naming = {
         claim: of_claim
         for claim, of_claim in tests.items()
-        if (claim not in _AUDIENCE_CLAIMS or _audience_names(of_claim, kind))
+        if claim not in _NAME_NOBODY
+        and (claim not in _AUDIENCE_CLAIMS or _audience_names(of_claim, kind))
         and any(not test.negated and test.kind != "null" for test in of_claim)
     }
-    key = f"{issuer}:sub"
+    key = f"{issuer}:{'aud' if kind.audience_names else 'sub'}"
     if not naming:
         yield from _unnamed_findings(tests, key, kind)
         return
@@ -409,12 +422,14 @@ def _other_findings(
         if got == globs.UNKNOWN:
             yield _untold(test)
         else:
-            everybody = globs.is_everything(got)
+            everybody = globs.is_everything(got) or kind.owner == "workload"
+            who = (
+                f"every workload of {kind.name}" if everybody else f"other {kind.owner}s' workloads"
+            )
             yield finding(
                 "IRSA103" if everybody else "IRSA104",
                 f"{test.key!r} must name the {kind.owner} exactly, got {globs.readable(got)!r},"
-                f" which lets in workloads of {'all' if everybody else 'other'} {kind.owner}s of"
-                f" {kind.name}; write StringEquals with {kind.example!r}",
+                f" which lets in {who}; write StringEquals with {kind.example!r}",
             )
     if dead:
         for test in tests.get("sub", ()):
@@ -434,7 +449,7 @@ def _unnamed_findings(
     tests: Mapping[str, Sequence[Test]], key: str, kind: IssuerKind
 ) -> Iterator[Finding]:
     for claim in ("sub", *tests):
-        if claim in tests and claim not in _AUDIENCE_CLAIMS:
+        if claim in tests and claim not in (*_AUDIENCE_CLAIMS, *_NAME_NOBODY):
             yield _passes_without(tests[claim][0], kind.example)
             return
     yield finding(
@@ -450,15 +465,18 @@ def _wide(claim: str, tests: Sequence[Test], kind: IssuerKind) -> tuple[Test, st
     for test in tests:
         if test.negated or test.kind == "null":
             continue
-        wide = next((glob for glob in test.globs if _is_wide(claim, test, glob, kind)), None)
+        wide = next((glob for glob in test.globs if _is_wide(claim, glob, kind)), None)
+        if wide is None and any(
+            _is_wide(claim, _worst(test, glob, at_worst=True), kind) for glob in test.globs
+        ):
+            wide = globs.UNKNOWN
         if wide is None:
             return None
-        found = found or (test, wide if not globs.is_exact(wide) else globs.UNKNOWN)
+        found = found or (test, wide)
     return found
 
 
-def _is_wide(claim: str, test: Test, glob: str, kind: IssuerKind) -> bool:
-    worst = _worst(test, glob, at_worst=True)
+def _is_wide(claim: str, worst: str, kind: IssuerKind) -> bool:
     if globs.is_exact(worst):
         return False
     if claim == "sub" and kind.subjects:

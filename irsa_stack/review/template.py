@@ -7,6 +7,7 @@ from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.cloudformation.outcomes import Outcomes, Template, without_scheme
+from irsa_stack.cloudformation.template_text import template_from_text
 from irsa_stack.iam.arn import partition_of_region
 from irsa_stack.kubernetes.service_account_manifest import ROLE_ARN_ANNOTATION
 from irsa_stack.review.annotations import role_annotation_findings
@@ -166,12 +167,7 @@ def _stack_set_findings(
     whole: Template, properties: Mapping[str, Any]
 ) -> Iterator[tuple[str, Finding]]:
     for value in whole.outcomes(properties.get("TemplateBody")).values:
-        body = value
-        if isinstance(value, str):
-            try:
-                body = json.loads(value)
-            except ValueError:
-                body = None
+        body = template_from_text(value) if isinstance(value, str) else value
         if not isinstance(body, Mapping):
             got = "TemplateURL" if value is None else value
             yield "TemplateBody", not_told("template of the stack set", str(got)[:60])

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App
+from aws_cdk import Annotations, App, Stack
 
 from irsa_stack.environment.environment import Environment
+from irsa_stack.environment.service_accounts import ServiceAccountSettings
+from irsa_stack.iam.aws_managed_policies import unknown_policy
+from irsa_stack.iam.service_reference import unknown_services
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import review
 from irsa_stack.stacks.service_accounts import ServiceAccountsStack, refuse_crowded_stacks
@@ -55,6 +58,23 @@ def define_stacks(
         )
         if first is None:
             first = stack
+            for account in settings.service_accounts:
+                _warn_of_what_is_unknown(first, account)
         else:
             # What leaves the first stack for another must be removed before it is made anew.
             stack.add_stack_dependency(first)
+
+
+def _warn_of_what_is_unknown(stack: Stack, account: ServiceAccountSettings) -> None:
+    """Say what the data of AWS's services and policies lack, which grow every week."""
+    actions = [action for statement in account.statements for action in statement.actions]
+    for number, warning in enumerate(
+        [
+            *unknown_services(actions),
+            *(found for arn in account.managed_policies for found in unknown_policy(arn)),
+        ]
+    ):
+        Annotations.of(stack).add_warning_v2(
+            f"irsa-stack:unknown:{account.identity}:{number}",
+            f"service account {account.identity}: {warning}",
+        )

@@ -154,8 +154,12 @@ class EksClusterStack(Stack):
         # Before the nodes: they have no CNI policy, and would never become ready without this.
         aws_node: AwsNodeRebinding | AwsNodeAddon
         if settings.vpc_cni_mode == "addon":
+            # Not "AwsNode": CloudFormation gives no logical id another type in an update.
             aws_node = AwsNodeAddon(
-                self, "AwsNode", service_accounts=accounts, removal_policy=RemovalPolicy.DESTROY
+                self,
+                "AwsNodeAddon",
+                service_accounts=accounts,
+                removal_policy=RemovalPolicy.DESTROY,
             )
         else:
             aws_node = AwsNodeRebinding(self, "AwsNode", service_accounts=accounts)

@@ -49,6 +49,30 @@ def review(app: App) -> None:
     Validations.of(app).add_plugins(AwsSolutionsChecks(app), TrustReview())
 
 
+def review_faults(settings: Environment) -> Iterator[str]:
+    """Say where cdk-nag will ask for a reason that the environment file does not give."""
+    for position, account in enumerate(settings.service_accounts):
+        if account.review_note is not None:
+            continue
+        aws = [arn for arn in account.managed_policies if ":iam::aws:policy/" in arn]
+        wild = [
+            value
+            for statement in account.statements
+            for value in (*statement.actions, *statement.resources)
+            if "*" in value
+        ]
+        for what, found, finding in (
+            ("AWS's own policies", aws, "IAM4"),
+            ("wildcards", wild, "IAM5"),
+        ):
+            if found:
+                yield (
+                    f"service_accounts[{position}].review_note must be given with {what}, got none"
+                    f" for {', '.join(dict.fromkeys(found))}; say in it why they are right, or"
+                    f" name what {account.identity} needs (cdk-nag: AwsSolutions-{finding})"
+                )
+
+
 def acknowledge(stack: Stack, settings: Environment) -> None:
     """Say why the findings on *stack* stay.
 

@@ -236,7 +236,7 @@ class Api:
         if reply.status == http.HTTPStatus.FORBIDDEN and method != "GET":
             # Mostly an admission webhook's last word: reads came first, and were let in.
             glance = min(self._patience.glance, self._patience.trouble)
-            return trouble.since + glance if self._is_shaken else None
+            return trouble.denied_since() + glance if self._is_shaken else None
         if self._first_refused_at is None:
             self._first_refused_at = time.monotonic()
         return self._first_refused_at + self._patience.settling
@@ -314,6 +314,7 @@ class _Trouble:
         self.request = request
         self.since = time.monotonic()
         self.pause = 0.25
+        self._denied_at = 0.0
         self.renewed = self.restarted = self.had_silence = False
         self._is_told = False
 
@@ -327,6 +328,12 @@ class _Trouble:
             self._is_told = True
             log("still waiting", level="WARNING", request=self.request, awaited=reply.awaited)
         log("asking again", level="WARNING", request=self.request, said=reply.said)
+
+    def denied_since(self) -> float:
+        """When the request was first forbidden."""
+        if not self._denied_at:
+            self._denied_at, self.pause = time.monotonic(), 0.25
+        return self._denied_at
 
     def next_pause(self, reply: _Reply) -> float:
         """Seconds until the next attempt, longer each time."""

@@ -128,7 +128,9 @@ class Restarts:
                 now = self._api.get(consumer.path)
                 if not now or template_role(now) != consumer.role:
                     continue
-                broken = budget_against({**consumer.workload, **now}, self._budgets(consumer))
+                # A rollout that is stuck uses the budget up, and going back is what frees it.
+                there = {**consumer.workload, **now}
+                broken = budget_against(there, self._budgets(consumer), at_best=True)
                 if broken:
                     problems.append(f"{consumer.path} was not restarted back: {broken}")
                 else:

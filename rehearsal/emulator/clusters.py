@@ -17,8 +17,9 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import eks
+from ministack.services import ec2, eks
 
+from rehearsal.emulator.service_actions import query_action
 from rehearsal.emulator.settings import AttachedControlPlane, Settings
 from rehearsal.key_set import key_set
 from rehearsal.kubernetes import create_signing_key
@@ -57,8 +58,41 @@ def install(settings: Settings) -> None:
 
     eks._new_oidc_id = new_issuer_id
     eks._issuer_url = issuer_url
+    eks._create_cluster = create_cluster
+    eks._delete_cluster = delete_cluster
     if settings.control_plane:
         _attach(settings.control_plane)
+
+
+def create_cluster(body: dict[str, Any], creator_arn: str | None = None) -> Any:
+    """Create a cluster and, as EKS does, the security group of its network interfaces.
+
+    See: https://docs.aws.amazon.com/eks/latest/userguide/sec-group-reqs.html
+    """
+    response = _create_cluster(body, creator_arn)
+    record = eks._clusters.get(body.get("name", ""))
+    if record is not None:
+        network = record["resourcesVpcConfig"]
+        subnet = ec2._subnets.get(next(iter(network.get("subnetIds") or []), "")) or {}
+        network["vpcId"] = subnet.get("VpcId", network["vpcId"])
+        created = query_action(
+            "Ec2",
+            ec2._ACTION_MAP["CreateSecurityGroup"],
+            GroupName=f"eks-cluster-sg-{record['name']}-{secrets.randbelow(10**9)}",
+            GroupDescription="EKS created security group applied to ENI",
+            VpcId=network["vpcId"],
+        )
+        network["clusterSecurityGroupId"] = created.findtext(".//groupId")
+    return response
+
+
+def delete_cluster(name: str) -> Any:
+    """Delete a cluster and its security group."""
+    record = eks._clusters.get(name)
+    response = _delete_cluster(name)
+    if record is not None:
+        ec2._security_groups.pop(record["resourcesVpcConfig"]["clusterSecurityGroupId"], None)
+    return response
 
 
 def issuer_url(issuer_id: str) -> str:
@@ -174,8 +208,8 @@ def _attach(control_plane: AttachedControlPlane) -> None:
     eks._start_k3s_container = lambda *_arguments: container
     eks._cluster_endpoint = lambda _port: control_plane.endpoint
 
-    def create_cluster(body: dict[str, Any], creator_arn: str | None = None) -> Any:
-        response = _create_cluster(body, creator_arn)
+    def create_attached(body: dict[str, Any], creator_arn: str | None = None) -> Any:
+        response = create_cluster(body, creator_arn)
         record = eks._clusters.get(body.get("name", ""))
         if record is not None:
             record["_auth_token"] = control_plane.review_secret
@@ -183,16 +217,16 @@ def _attach(control_plane: AttachedControlPlane) -> None:
             _wait_until_active(record)
         return response
 
-    def delete_cluster(name: str) -> Any:
-        response = _delete_cluster(name)
+    def delete_attached(name: str) -> Any:
+        response = delete_cluster(name)
         # A thread may be at work on the access entries as they were; it starts no more after this.
         reconciler = (get_account_id(), get_region(), name)
         with eks._rbac_reconcile_locks.setdefault(reconciler, threading.Lock()):
             container.withdraw_access()
         return response
 
-    eks._create_cluster = create_cluster
-    eks._delete_cluster = delete_cluster
+    eks._create_cluster = create_attached
+    eks._delete_cluster = delete_attached
 
 
 def _wait_until_active(record: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""`AWS::EC2::EIP`, `NatGateway` and `FlowLog`: records, as the rest of the emulated network."""
+"""`AWS::EC2::EIP`, `NatGateway`, `FlowLog` and `SecurityGroupIngress`.
+
+They are records, as the rest of the emulated network.
+"""
 
 from typing import Any
 
@@ -72,6 +75,41 @@ def create_flow_log(_logical_id: str, properties: Record, _stack: str) -> Made:
 def delete_flow_log(flow_log: str, _properties: Record) -> None:
     """Delete a flow log."""
     query_action("Ec2", ec2._ACTION_MAP["DeleteFlowLogs"], **{"FlowLogId.1": flow_log})
+
+
+def create_ingress(_logical_id: str, properties: Record, _stack: str) -> Made:
+    """Let traffic into a security group; its id is the rule's."""
+    answer = query_action(
+        "Ec2",
+        ec2._ACTION_MAP["AuthorizeSecurityGroupIngress"],
+        GroupId=properties["GroupId"],
+        **_rule(properties),
+    )
+    rule = str(answer.findtext(".//securityGroupRuleId"))
+    return rule, {"Id": rule}
+
+
+def delete_ingress(rule: str, properties: Record) -> None:
+    """Take a rule away if its group is still there."""
+    if properties["GroupId"] in ec2._security_groups:
+        query_action(
+            "Ec2",
+            ec2._ACTION_MAP["RevokeSecurityGroupIngress"],
+            GroupId=properties["GroupId"],
+            **{"SecurityGroupRuleId.1": rule},
+        )
+
+
+def _rule(properties: Record) -> Record:
+    rule = "IpPermissions.1"
+    return {
+        f"{rule}.IpProtocol": properties["IpProtocol"],
+        f"{rule}.FromPort": properties.get("FromPort"),
+        f"{rule}.ToPort": properties.get("ToPort"),
+        f"{rule}.UserIdGroupPairs.1.GroupId": properties.get("SourceSecurityGroupId"),
+        f"{rule}.IpRanges.1.CidrIp": properties.get("CidrIp"),
+        f"{rule}.Ipv6Ranges.1.CidrIpv6": properties.get("CidrIpv6"),
+    }
 
 
 def _tags(kind: str, properties: Record) -> Record:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-from rehearsal.emulator import eks_types, network_types, oidc_providers
+from rehearsal.emulator import eks_types, iam_types, network_types, oidc_providers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,14 @@ class ResourceType:
         update: takes the physical id, old and new properties and stack name. Default: any change
             replaces the resource.
         replaced_by: properties whose change replaces the resource.
+        tagged: whether it takes tags, as a list, and gets the stack's.
     """
 
     create: Callable[..., Any]
     delete: Callable[..., None]
     update: Callable[..., Any] | None = None
     replaced_by: tuple[str, ...] = ()
+    tagged: bool = True
 
     @property
     def handlers(self) -> dict[str, Callable[..., Any]]:
@@ -44,6 +46,13 @@ TYPES = {
         update=oidc_providers.update,
         delete=oidc_providers.delete,
         replaced_by=("Url",),
+    ),
+    "AWS::IAM::RolePolicy": ResourceType(
+        create=iam_types.create_role_policy,
+        update=iam_types.update_role_policy,
+        delete=iam_types.delete_role_policy,
+        replaced_by=("PolicyName", "RoleName"),
+        tagged=False,
     ),
     "AWS::EKS::AccessEntry": ResourceType(
         create=eks_types.create_access_entry,
@@ -79,6 +88,12 @@ TYPES = {
         delete=network_types.delete_nat_gateway,
         replaced_by=("SubnetId", "AllocationId", "ConnectivityType"),
     ),
+    "AWS::EC2::SecurityGroupIngress": ResourceType(
+        create=network_types.create_ingress,
+        delete=network_types.delete_ingress,
+        replaced_by=("GroupId", "SourceSecurityGroupId", "IpProtocol", "FromPort", "ToPort"),
+        tagged=False,
+    ),
 }
 
 
@@ -87,6 +102,6 @@ def install() -> None:
     for name, resource_type in TYPES.items():
         provisioners._RESOURCE_HANDLERS[name] = resource_type.handlers
         provisioners._REPLACING_PROPERTIES[name] = resource_type.replaced_by
-        # Every one of them takes tags as a list, and gets the stack's.
-        provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")
+        if resource_type.tagged:
+            provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")
     oidc_providers.install_actions()

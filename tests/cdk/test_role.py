@@ -886,3 +886,39 @@ def test_other_overrides_are_the_users_own(stack, provider):
         )
     )
     template_of(stack)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed", "may"),
+    [
+        ("apps/*", False, False),
+        ("apps/def*", False, False),
+        ("apps/d?fault", False, False),
+        ("system:serviceaccount:apps:?*", False, False),
+        ("apps/*", True, True),
+        ("apps/build-*", False, False),
+    ],
+)
+def test_a_pattern_lets_in_the_default_account_only_if_allowed(
+    stack, literal_provider, pattern, allowed, may
+):
+    role = role_for(
+        stack,
+        literal_provider,
+        subject_patterns=[pattern, "apps/build-*"] if pattern != "apps/build-*" else [pattern],
+        allow_default_service_account=allowed,
+    )
+    arn = f"arn:aws:iam::111122223333:oidc-provider/{ISSUER}"
+    policy = json.loads(
+        json.dumps(role.trust_policy).replace(
+            role.trust_policy["Statement"][0]["Principal"]["Federated"], arn
+        )
+    )
+
+    def may_enter(name):
+        claims = {"sub": f"system:serviceaccount:apps:{name}", "aud": "sts.amazonaws.com"}
+        return may_assume(policy, provider_arn=arn, claims=claims)
+
+    assert may_enter("default") is may
+    assert may_enter("build-1")
+    assert ("StringNotEquals" in json.dumps(policy)) is (pattern != "apps/build-*" and not allowed)

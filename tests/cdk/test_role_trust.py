@@ -143,3 +143,45 @@ def test_holds_nothing_else(document, statement):
     assert document["Version"] == "2012-10-17"
     assert set(statement) == {"Effect", "Principal", "Action", "Condition"}
     assert len(statement["Condition"]["StringEquals"]) == 2
+
+
+_EVERYBODY = '{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}'
+INJECTIONS = {
+    "Provider": (
+        f'accounts.google.com"}},"Action":"sts:AssumeRoleWithWebIdentity"}},{_EVERYBODY},'
+        '{"Effect":"Allow","Principal":{"Federated":"'
+        "arn:aws:iam::111122223333:oidc-provider/oidc.example.com"
+    ),
+    "Audience": (
+        f'x"}}}}}},{_EVERYBODY},{{"Effect":"Deny","Principal":"*","Action":"sts:X","Condition":'
+        '{"StringEquals":{"a:aud":"x'
+    ),
+}
+
+
+@pytest.mark.parametrize("given", INJECTIONS)
+def test_whoever_gives_a_deploy_time_value_adds_no_statement(given):
+    def define(stack):
+        arn = CfnParameter(stack, "Provider").value_as_string
+        audience = CfnParameter(stack, "Audience").value_as_string
+        provider = aws_iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(
+            stack, "OidcProvider", arn
+        )
+        IrsaRole(
+            stack,
+            "Api",
+            oidc_provider=provider,
+            service_accounts=["apps/api"],
+            audience=audience,
+        )
+
+    told = {
+        "Provider": "arn:aws:iam::111122223333:oidc-provider/oidc.example.com",
+        "Audience": "sts.amazonaws.com",
+    }
+    deployment = Deployment(
+        {"Stack": synthesise(define)}, parameters={**told, given: INJECTIONS[given]}
+    )
+    statements = deployment.only_role()["Statement"]
+    assert len(statements) == 1
+    assert set(statements[0]["Principal"]) == {"Federated"}

@@ -313,16 +313,44 @@ def test_faults_between_parts_are_reported_together(faults_of):
     assert len(faults_of(changed(NEW, changes))) == 4
 
 
-def test_a_missing_ca_bundle_names_the_file(load, tmp_path):
-    settings = load(changed(NEW, {"oidc.ca_bundle_file": "ca.pem"}))
-    with pytest.raises(InvalidInput, match=r"oidc\.ca_bundle_file must be a PEM file"):
-        settings.oidc.ca_bundle(tmp_path)
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----"
+PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----"
 
 
-def test_reads_the_ca_bundle_beside_the_environment_file(load, tmp_path):
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-    settings = load(changed(NEW, {"oidc.ca_bundle_file": "ca.pem"}))
-    assert settings.oidc.ca_bundle(tmp_path) == "-----BEGIN CERTIFICATE-----\n"
+@pytest.fixture
+def ca_bundle(load, tmp_path):
+    def read(content):
+        if content is not None:
+            (tmp_path / "ca.pem").write_bytes(content.encode("latin-1"))
+        return load(changed(NEW, {"oidc.ca_bundle_file": "ca.pem"})).oidc.ca_bundle(tmp_path)
+
+    return read
+
+
+NO_CA_BUNDLES = {
+    "no file": (None, "must be a PEM file beside the environment file, got 'ca.pem'"),
+    "no text": ("\xff\xfe", "it is no text"),
+    "a server's key and certificate": (
+        f"{PRIVATE_KEY}\n{CERTIFICATE}", "certificates only, got a private key"
+    ),
+    "an old key": (f"{CERTIFICATE}\n-----BEGIN RSA PRIVATE KEY-----\nSECRET", "got a private key"),
+    "credentials": ("[default]\naws_secret_access_key=SECRET", "got none in 'ca.pem'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "rule"), NO_CA_BUNDLES.values(), ids=NO_CA_BUNDLES)
+def test_refuses_a_ca_bundle_without_telling_what_is_in_it(ca_bundle, content, rule):
+    """security-review.md 10: a private key went into the template."""
+    with pytest.raises(InvalidInput) as caught:
+        ca_bundle(content)
+    assert str(caught.value).startswith("oidc.ca_bundle_file must")
+    assert rule in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_only_the_certificates_of_a_ca_bundle_are_passed_on(ca_bundle):
+    content = f"# Our CA, café\n{CERTIFICATE}\npassword: x\n{CERTIFICATE}\n"
+    assert ca_bundle(content.replace("é", "e")) == f"{CERTIFICATE}\n{CERTIFICATE}\n"
 
 
 @pytest.mark.parametrize(

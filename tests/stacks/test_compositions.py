@@ -28,7 +28,10 @@ def settings(tmp_path):
             target = document
             for part in parents:
                 target = target.setdefault(part, {})
-            target[last] = value
+            if value is None:
+                target.pop(last)
+            else:
+                target[last] = value
         path = tmp_path / "test.yaml"
         path.write_text(yaml.safe_dump(document))
         return load_environment(path)
@@ -78,7 +81,7 @@ def test_thumbprints_may_be_left_to_iam(deployed):
 
 
 def test_a_ca_bundle_is_read_from_its_file(deployed, tmp_path):
-    pem = "-----BEGIN CERTIFICATE-----\n"
+    pem = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"
     (tmp_path / "ca.pem").write_text(pem)
     deployment = deployed("dev", oidc={"ca_bundle_file": "ca.pem", "refresh": "2"})
     found = only(deployment, "Custom::RootCaThumbprint")

@@ -1,9 +1,15 @@
 """What an update of an environment may change, by AWS's rules for the resources in it."""
 
+import functools
+import json
+from collections import defaultdict
+
 import pytest
 
 from irsa_stack.environment.environment_file import environment
 from irsa_stack.stacks import define_stacks
+from rehearsal.refusals import RULES, Change, Place
+from rehearsal.refusals.exports import imported
 from tests.support.environment_files import changed
 from tests.support.templates import app_with_flags, templates_of
 
@@ -143,3 +149,180 @@ def test_the_log_group_of_the_control_plane_goes_after_the_vpc():
     [group] = [name for name in resources if name.startswith("ControlPlaneLogs")]
     [vpc] = [body for body in resources.values() if body["Type"] == "AWS::EC2::VPC"]
     assert group in vpc["DependsOn"]
+
+
+# What an environment file says before and after, and the rule that AWS would refuse the update by:
+# docs/operations.md says how each of these is deployed instead.
+CERTIFICATE = "a" * 40
+KEY = "arn:aws:kms:us-east-1:111122223333:key/0123"
+ROLE = "arn:aws:iam::111122223333:role/Admin"
+PRIVATE = {"cluster.new.endpoint": {"public": False}}
+EXISTING_VPC = {
+    "id": "vpc-0123456789abcdef0",
+    "zones": ["us-east-1a", "us-east-1b"],
+    "private_subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+}
+TAGS = {"tags": {"Team": "platform"}}
+SIZES = {"nodes.0.max_size": 9}
+NO_FILTER = {"metadata_guard": {"packet_filter": "none"}}
+NEWER = {"cluster.new.version": "1.36"}
+PINNED = {"nodes.0.release_version": "1.35.2-20261101"}
+EXACT = {"oidc": {"thumbprints": "exact", "values": [CERTIFICATE]}}
+BY_IAM = {"oidc": {"thumbprints": "chosen-by-iam"}}
+SECOND_GROUP = {
+    "nodes.1": {"name": "arm", "instance_types": ["m7g.large"], "architecture": "arm64"}
+}
+SECOND_ACCOUNT = {"service_accounts.1": {"namespace": "web", "name": "shop"}}
+NOBODY = {"service_accounts": []}
+UPDATES = {
+    "restrict the endpoint": ({}, RESTRICTED, []),
+    "open a restricted endpoint": (RESTRICTED, {}, []),
+    "close the public endpoint": ({}, PRIVATE, []),
+    "open a private endpoint": (PRIVATE, {}, []),
+    "restricted to private": (RESTRICTED, PRIVATE, []),
+    "private to restricted": (PRIVATE, RESTRICTED, []),
+    "other addresses": (
+        RESTRICTED,
+        {"cluster.new.endpoint": {"public_cidrs": ["198.51.100.0/24", "203.0.113.7/32"]}},
+        [],
+    ),
+    "only the public endpoint": ({}, {"cluster.new.endpoint": {"private": False}}, []),
+    "another zone": ({}, {"cluster.new.vpc.availability_zones": 3}, []),
+    "another zone, restricted": (
+        RESTRICTED,
+        {**RESTRICTED, "cluster.new.vpc.availability_zones": 4},
+        [],
+    ),
+    "a zone less": ({"cluster.new.vpc.availability_zones": 3}, {}, []),
+    "a zone appended": (
+        {"cluster.new.vpc.zones": ["us-east-1a", "us-east-1b"]},
+        {"cluster.new.vpc.zones": ["us-east-1a", "us-east-1b", "us-east-1d"]},
+        [],
+    ),
+    "a NAT gateway more": ({}, {"cluster.new.vpc.nat_gateways": 2}, []),
+    "a log key": ({}, {"log_encryption_key": KEY}, []),
+    "no log key": ({"log_encryption_key": KEY}, {}, []),
+    "log types": ({}, {"cluster.new.log_types": ["audit"]}, []),
+    "no log types": ({}, {"cluster.new.log_types": []}, []),
+    "log retention": ({}, {"log_retention_days": 365}, []),
+    "a tag": ({}, TAGS, []),
+    "another value of a tag": (TAGS, {"tags": {"Team": "payments"}}, []),
+    "no tag": (TAGS, {}, []),
+    "sizes": ({}, SIZES, []),
+    "the packet filter": ({}, NO_FILTER, []),
+    "the hop limit": ({}, {"metadata_guard": {"hop_limit": 2}}, []),
+    "instance types": ({}, {"nodes.0.instance_types": ["m7i.xlarge"]}, []),
+    "another family": ({}, {"nodes.0.ami_family": "BOTTLEROCKET"}, []),
+    "a second node group": ({}, SECOND_GROUP, []),
+    "a node group less": (SECOND_GROUP, {}, []),
+    "a newer version": ({}, NEWER, []),
+    "a pinned release": ({}, PINNED, []),
+    "a newer release": (PINNED, {"nodes.0.release_version": "1.35.2-20261115"}, []),
+    "no pinned release": (PINNED, {}, []),
+    "a newer cluster, pinned nodes": (PINNED, {**PINNED, **NEWER}, []),
+    "exact thumbprints": ({}, EXACT, []),
+    "computed thumbprints": (EXACT, {}, []),
+    "computed once more": ({}, {"oidc": {"refresh": "2026-12"}}, []),
+    "one more thumbprint": ({}, {"oidc": {"values": [CERTIFICATE]}}, []),
+    "thumbprints named after IAM's choice": (BY_IAM, EXACT, []),
+    "aws-node as an add-on": ({}, {"vpc_cni": "addon"}, []),
+    "aws-node rebound again": ({"vpc_cni": "addon"}, {}, []),
+    "an account more": ({}, SECOND_ACCOUNT, []),
+    "an account less": (SECOND_ACCOUNT, {}, []),
+    "no account": ({}, NOBODY, []),
+    "no account, restricted": (RESTRICTED, {**RESTRICTED, **NOBODY}, []),
+    "the first account": (NOBODY, {}, []),
+    "a boundary": ({}, {"permissions_boundary": "arn:aws:iam::111122223333:policy/Edge"}, []),
+    "an administrator": ({}, {"cluster.new.administrators": [ROLE]}, []),
+    "no administrator": ({"cluster.new.administrators": [ROLE]}, {}, []),
+    "an administrator, no account": (
+        {},
+        {**NOBODY, "cluster.new.administrators": [ROLE]},
+        [],
+    ),
+    "an account's namespace": ({}, {"service_accounts.0.namespace": "web"}, []),
+    "endpoint, log types and retention": (
+        {},
+        {**RESTRICTED, "cluster.new.log_types": ["api"], "log_retention_days": 7},
+        [],
+    ),
+    "a tag, in a VPC that is there": (
+        {"cluster.new.vpc": EXISTING_VPC},
+        {"cluster.new.vpc": EXISTING_VPC, **TAGS},
+        [],
+    ),
+    # Refused, as docs/operations.md says.
+    "tags and sizes": ({}, {**TAGS, **SIZES}, ["node group updates combined"]),
+    "sizes and the packet filter": ({}, {**SIZES, **NO_FILTER}, ["node group updates combined"]),
+    "sizes and a newer version": ({}, {**SIZES, **NEWER}, ["node group updates combined"]),
+    "two versions at once": (
+        {"cluster.new.version": "1.34"},
+        {"cluster.new.version": "1.36"},
+        ["cluster version"],
+    ),
+    "an older version": (NEWER, {}, ["cluster version"]),
+    "thumbprints that IAM chooses": ({}, BY_IAM, ["thumbprints left out"]),
+    "a tag beside IAM's thumbprints": (BY_IAM, {**BY_IAM, **TAGS}, ["thumbprints left out"]),
+    "another role path": (
+        {},
+        {"role_path": "/irsa/"},
+        ["export in use", "named resource replaced"],
+    ),
+    "another key of secrets": (
+        {},
+        {"cluster.new.secrets_encryption_key": KEY},
+        ["export in use", "named resource replaced"],
+    ),
+    "other first zones": (
+        {"cluster.new.vpc.zones": ["us-east-1a", "us-east-1b"]},
+        {"cluster.new.vpc.zones": ["us-east-1d", "us-east-1b"]},
+        ["cluster zones", "subnet conflict"],
+    ),
+    "zones named later": (
+        {},
+        {"cluster.new.vpc.zones": ["us-east-1d", "us-east-1a"]},
+        ["cluster zones", "subnet conflict"],
+    ),
+}
+PLACE = Place(zones={f"us-east-1{letter}": f"use1-az{letter}" for letter in "abcdef"})
+
+
+@functools.cache
+def deployable(changes):
+    """The templates and stack tags of an environment, by stack, in the order of deployment."""
+    app = app_with_flags()
+    define_stacks(app, environment(changed(DEV, json.loads(changes))))
+    return [
+        (artifact.stack_name, artifact.template, dict(artifact.tags))
+        for artifact in app.synth().stacks
+    ]
+
+
+def refused(before, after):
+    """The rules by which AWS refuses the deploy of *after* where *before* is deployed."""
+    there = {name: (template, tags) for name, template, tags in deployable(json.dumps(before))}
+    broken = set()
+    for name, template, tags in deployable(json.dumps(after)):
+        imports = defaultdict(list)
+        for other, (deployed, _) in there.items():
+            for export in imported(deployed):
+                imports[export].append(other)
+        old, old_tags = there.get(name, (None, {}))
+        change = Change(
+            stack=name,
+            new=template,
+            old=old,
+            tags=tags,
+            old_tags=old_tags,
+            imports=imports,
+            place=PLACE,
+        )
+        broken |= {rule for rule, check in RULES.items() if list(check(change))}
+        there[name] = template, tags
+    return sorted(broken)
+
+
+@pytest.mark.parametrize(("before", "after", "rules"), UPDATES.values(), ids=UPDATES)
+def test_an_update_breaks_no_rule_of_aws_but_those_that_the_docs_name(before, after, rules):
+    """reality.md B1-B4, B7, and what else AWS documents of updates."""
+    assert refused(before, after) == rules

@@ -198,6 +198,9 @@ class ApiServer:
         for guard, value in body.get("preconditions", {}).items():
             if present["metadata"][guard] != value:
                 return refusal(409, "Conflict", f"Precondition failed: {guard}")
+        if present["metadata"].get("finalizers"):
+            present["metadata"]["deletionTimestamp"] = "2026-11-28T20:00:00Z"
+            return Reply(200, self._store(path, present))
         del self.objects[path]
         return Reply(200, {"kind": "Status", "status": "Success"})
 

@@ -123,7 +123,10 @@ class SmallCluster(ApiServer):
         return before != pods
 
     def _take_one(self, paths: set[str], revision: str) -> None:
-        outdated = sorted(path for path in paths if self._revision(path) != revision)
+        # One whose node is down ends for ever.
+        outdated = sorted(
+            path for path in paths if self._revision(path) != revision and not self._is_ending(path)
+        )
         # At most one pod is unavailable; a pod that is so already goes first.
         unavailable = [path for path in outdated if not self._is_ready(path)]
         candidates = unavailable or (outdated if all(map(self._is_ready, paths)) else [])
@@ -158,7 +161,11 @@ class SmallCluster(ApiServer):
         return str(self.objects[path]["metadata"]["labels"][_REVISION])
 
     def _is_ready(self, path: str) -> bool:
-        return bool(self.objects[path]["status"]["phase"] == "Running")
+        running = self.objects[path]["status"]["phase"] == "Running"
+        return bool(running and not self._is_ending(path))
+
+    def _is_ending(self, path: str) -> bool:
+        return "deletionTimestamp" in self.objects[path]["metadata"]
 
 
 class Administrator(Api):

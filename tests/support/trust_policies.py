@@ -58,6 +58,25 @@ def other(iss, aud=None, op="StringEquals", **claims):
     return role(document(statement(Principal={"Federated": provider(iss)}, Condition=c)))
 
 
+def cognito(claims):
+    issuer = "cognito-identity.amazonaws.com"
+    tests = {f"{issuer}:{claim}": value for claim, value in claims.items()}
+    condition = {"ForAnyValue:StringLike": tests} if tests else {}
+    return role(document(statement(Principal={"Federated": issuer}, Condition=condition)))
+
+
+STACK_SET = f"""
+Resources:
+  R:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: 2012-10-17
+        Statement:
+          - Effect: Allow
+            Principal: {{Federated: !Sub "{PROVIDER}"}}
+            Action: sts:AssumeRoleWithWebIdentity
+"""
 GITHUB = "token.actions.githubusercontent.com"
 
 CASES = [
@@ -639,4 +658,83 @@ CASES = [
         ),
     ),
     ("dead subject of GitHub under the cluster", role(sub("repo:o/x:ref:main"))),
+    (
+        "blind GitHub organisation by parameter",
+        role(
+            document(
+                statement(
+                    Principal={"Federated": provider(GITHUB)},
+                    Condition={
+                        "StringEquals": {f"{GITHUB}:aud": AUDIENCE},
+                        "StringLike": {f"{GITHUB}:sub": {"Fn::Sub": "repo:${X}/x:*"}},
+                    },
+                )
+            ),
+            **UNTOLD,
+        ),
+    ),
+    ("ok audience of a cluster of one's own", other("oidc.example.com", "any", sub=f"{PREFIX}a:b")),
+    (
+        "open any sub of an unknown issuer",
+        other("idp.example.com", AUDIENCE, "StringLike", sub="*"),
+    ),
+    ("ok e-mail of an unknown issuer", other("idp.example.com", AUDIENCE, email="x@example.com")),
+    ("open Cognito, authenticated by any pool", cognito({"amr": "authenticated"})),
+    (
+        "ok Cognito, authenticated by one pool",
+        cognito({"aud": "eu-west-1:1", "amr": "authenticated"}),
+    ),
+    ("open Cognito, nothing tested", cognito({})),
+    ("open GitLab, audience only", other("gitlab.com", "https://gitlab.com")),
+    (
+        "open GitLab, groups alike",
+        other("gitlab.com", "x", "StringLike", sub="project_path:g*/p:*"),
+    ),
+    (
+        "ok provider by import",
+        role(
+            {
+                "Fn::Sub": [
+                    json.dumps(document(statement()))
+                    .replace(PROVIDER, "${Provider}")
+                    .replace(ISSUER, "${Issuer}"),
+                    {
+                        "Provider": {"Fn::ImportValue": "x"},
+                        "Issuer": {
+                            "Fn::Select": [
+                                1,
+                                {"Fn::Split": [":oidc-provider/", {"Fn::ImportValue": "x"}]},
+                            ]
+                        },
+                    },
+                ]
+            }
+        ),
+    ),
+    (
+        "ok provider by parameter, keys literal",
+        role(document(statement(Principal={"Federated": {"Ref": "X"}})), **UNTOLD),
+    ),
+    (
+        "open stack set in YAML",
+        {
+            "Resources": {
+                "S": {
+                    "Type": "AWS::CloudFormation::StackSet",
+                    "Properties": {"TemplateBody": STACK_SET},
+                }
+            }
+        },
+    ),
+    (
+        "blind stack set in no language",
+        {
+            "Resources": {
+                "S": {
+                    "Type": "AWS::CloudFormation::StackSet",
+                    "Properties": {"TemplateBody": "Resources: ["},
+                }
+            }
+        },
+    ),
 ]

@@ -72,7 +72,8 @@ fmt: install ## format and fix what can be fixed
 snapshots: install ## rewrite the template snapshots after an intended change
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/stacks
 
-schema: install ## rewrite environments/schema.json from the typed settings
+schema: install ## rewrite what is generated: environments/schema.json, the controllers' page and stub
+	$(BIN)/python -c "from pathlib import Path; from irsa_stack.controllers.catalogue import write; write(Path('docs/controllers.md'))"
 	$(BIN)/python -m irsa_stack.environment.environment_file > environments/schema.json
 
 wheel: install ## the library as a wheel, in dist/

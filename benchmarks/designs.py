@@ -56,10 +56,10 @@ def ours_granted(stack: Stack, accounts: int) -> None:
 
 
 def _ours(stack: Stack, accounts: int, *, inline: bool, computed: bool = True) -> None:
-    from irsa_stack import EksOidcProvider, IrsaServiceAccounts, Thumbprints
+    from irsa_stack import EksOidcProvider, ServiceAccounts, Thumbprints
 
     cluster = _cluster_v2(stack)
-    service_accounts = IrsaServiceAccounts(
+    service_accounts = ServiceAccounts(
         stack,
         "ServiceAccounts",
         cluster=cluster,
@@ -77,13 +77,12 @@ def _ours(stack: Stack, accounts: int, *, inline: bool, computed: bool = True) -
             statement = {"Effect": "Allow", "Action": allowed, "Resource": where}
             document = {"Version": "2012-10-17", "Statement": [statement]}
             service_accounts.add(
-                construct_id,
-                namespace=NAMESPACE,
-                name=name,
+                f"{NAMESPACE}/{name}",
+                id=construct_id,
                 inline_policies={"Permissions": document},
             )
         else:
-            account = service_accounts.add(construct_id, namespace=NAMESPACE, name=name)
+            account = service_accounts.add(f"{NAMESPACE}/{name}", id=construct_id)
             account.role.add_to_policy(_statement(name))
 
 

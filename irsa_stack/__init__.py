@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from irsa_stack import controllers, stacks
     from irsa_stack.cdk.aws_node import AwsNodeAddon, AwsNodeRebinding
-    from irsa_stack.cdk.cluster_connection import ClusterConnection
-    from irsa_stack.cdk.handler_function import FunctionNetwork, FunctionSettings
+    from irsa_stack.cdk.cluster_connection import ImportedCluster
+    from irsa_stack.cdk.handler_function import FunctionOptions
     from irsa_stack.cdk.metadata_guard import HopLimit, InstanceMetadataGuard
     from irsa_stack.cdk.oidc_provider import EksOidcProvider
     from irsa_stack.cdk.role import IrsaRole, Trust
+    from irsa_stack.cdk.role_options import RoleDefaults, RoleOptions
     from irsa_stack.cdk.root_ca_thumbprint import RootCaThumbprint
-    from irsa_stack.cdk.service_accounts import BoundServiceAccount, IrsaServiceAccounts, Ownership
+    from irsa_stack.cdk.service_accounts import ServiceAccount, ServiceAccounts
     from irsa_stack.cdk.trust_review_plugin import TrustReview
     from irsa_stack.faults import InvalidInput
     from irsa_stack.iam.thumbprints import Thumbprints
     from irsa_stack.iam.trust import trust_policy
     from irsa_stack.kubernetes.identity import ServiceAccountIdentity
+    from irsa_stack.kubernetes.service_account_request import Ownership
     from irsa_stack.nodes.instance_metadata import deny_instance_metadata, refuse_untold_controllers
     from irsa_stack.nodes.user_data import AmiFamily, PacketFilter, cluster_settings
 
@@ -29,20 +31,21 @@ __all__ = [
     "AmiFamily",
     "AwsNodeAddon",
     "AwsNodeRebinding",
-    "BoundServiceAccount",
-    "ClusterConnection",
     "EksOidcProvider",
-    "FunctionNetwork",
-    "FunctionSettings",
+    "FunctionOptions",
     "HopLimit",
+    "ImportedCluster",
     "InstanceMetadataGuard",
     "InvalidInput",
     "IrsaRole",
-    "IrsaServiceAccounts",
     "Ownership",
     "PacketFilter",
+    "RoleDefaults",
+    "RoleOptions",
     "RootCaThumbprint",
+    "ServiceAccount",
     "ServiceAccountIdentity",
+    "ServiceAccounts",
     "Thumbprints",
     "Trust",
     "TrustReview",
@@ -58,20 +61,21 @@ _MODULES = {
     "AmiFamily": "nodes.user_data",
     "AwsNodeAddon": "cdk.aws_node",
     "AwsNodeRebinding": "cdk.aws_node",
-    "BoundServiceAccount": "cdk.service_accounts",
-    "ClusterConnection": "cdk.cluster_connection",
     "EksOidcProvider": "cdk.oidc_provider",
-    "FunctionNetwork": "cdk.handler_function",
-    "FunctionSettings": "cdk.handler_function",
+    "FunctionOptions": "cdk.handler_function",
     "HopLimit": "cdk.metadata_guard",
+    "ImportedCluster": "cdk.cluster_connection",
     "InstanceMetadataGuard": "cdk.metadata_guard",
     "InvalidInput": "faults",
     "IrsaRole": "cdk.role",
-    "IrsaServiceAccounts": "cdk.service_accounts",
-    "Ownership": "cdk.service_accounts",
+    "Ownership": "kubernetes.service_account_request",
     "PacketFilter": "nodes.user_data",
+    "RoleDefaults": "cdk.role_options",
+    "RoleOptions": "cdk.role_options",
     "RootCaThumbprint": "cdk.root_ca_thumbprint",
+    "ServiceAccount": "cdk.service_accounts",
     "ServiceAccountIdentity": "kubernetes.identity",
+    "ServiceAccounts": "cdk.service_accounts",
     "Thumbprints": "iam.thumbprints",
     "Trust": "cdk.role",
     "TrustReview": "cdk.trust_review_plugin",

@@ -26,7 +26,7 @@ def refuse(faults: Iterable[str]) -> None:
         raise InvalidInput(found)
 
 
-def list_faults(values: object, *, of: str) -> list[str]:
+def no_list_faults(values: object, *, of: str) -> list[str]:
     """Say why *values*, the property *of*, is no list: a text would be taken letter by letter."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         return [f"{of} must be a list, got {values!r}; put it in brackets"]

@@ -20,11 +20,9 @@ THUMBPRINT = "06b25927c42a721631c1efd9431e648fa62e1e39"
 def synthesised():
     stack = Stack(app_with_flags(), "Stack")
     accounts = service_accounts(stack)
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     accounts.add(
-        "Job",
-        namespace="batch",
-        name="job",
+        "batch/job",
         ownership=Ownership.ADOPT,
         force=True,
         restart=["deployment/job", "*"],
@@ -40,7 +38,7 @@ def synthesised():
         rollout_timeout=Duration.minutes(2),
     )
     RootCaThumbprint(
-        stack, "Thumbprint", issuer_url=ISSUER_URL, refresh="1", keep_previous=[THUMBPRINT],
+        stack, "Thumbprint", issuer_url=ISSUER_URL, refresh="1", additional=[THUMBPRINT],
         allow_private=True, ca_bundle="-----BEGIN CERTIFICATE-----\n",
     )  # fmt: skip
     return Deployment({"Stack": template_of(stack)})
@@ -157,7 +155,7 @@ def test_the_thumbprint_function_reads_its_properties():
     properties = sent("Custom::RootCaThumbprint")
     assert on_event._text(properties, "CaBundle") == "-----BEGIN CERTIFICATE-----\n"
     assert on_event._is_true(properties, "AllowPrivate") is True
-    assert on_event._list(properties, "KeepPrevious") == [THUMBPRINT]
+    assert on_event._list(properties, "Additional") == [THUMBPRINT]
 
 
 def test_the_thumbprint_functions_id_names_the_issuer():

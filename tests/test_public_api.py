@@ -43,7 +43,7 @@ def test_asking_for_a_rule_by_its_public_name_starts_no_node():
 
 
 def test_an_imported_cluster_costs_no_import_of_eks():
-    loaded = loaded_by("from irsa_stack import IrsaRole, IrsaServiceAccounts, AwsNodeRebinding")
+    loaded = loaded_by("from irsa_stack import IrsaRole, ServiceAccounts, AwsNodeRebinding")
     assert "aws_cdk" in loaded
     assert not {"aws_cdk.aws_eks", "aws_cdk.aws_eks_v2"} & loaded
 
@@ -57,14 +57,14 @@ def test_every_public_name_is_there(name):
     "name",
     [
         "AwsNodeRebinding",
-        "ClusterConnection",
         "EksOidcProvider",
+        "ImportedCluster",
         "InstanceMetadataGuard",
         "IrsaRole",
-        "IrsaServiceAccounts",
         "Ownership",
         "RootCaThumbprint",
         "ServiceAccountIdentity",
+        "ServiceAccounts",
         "Thumbprints",
         "Trust",
         "controllers",
@@ -132,7 +132,7 @@ def test_only_misspelt_names_are(checked):
     "name",
     [
         "cdk.role.IrsaRole",
-        "cdk.controllers.external_dns.ExternalDns",
+        "controllers.external_dns.ExternalDns",
         "stacks.cluster.EksClusterStack",
     ],
 )

@@ -3,24 +3,19 @@
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from irsa_stack import AwsNodeRebinding, ClusterConnection, EksOidcProvider, IrsaServiceAccounts
-
-ISSUER_URL = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+from irsa_stack import AwsNodeRebinding, ImportedCluster, ServiceAccounts
 
 app = cdk.App()
 stack = cdk.Stack(app, "OrdersAwsNode")
 
-accounts = IrsaServiceAccounts(
-    stack,
-    "ServiceAccounts",
-    cluster=ClusterConnection.from_attributes(
-        cluster_name="orders-prod",
-        endpoint="https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com",
-        certificate_authority_data="LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
-        kubernetes_version="1.36",
-    ),
-    oidc_provider=EksOidcProvider.from_issuer_url(stack, "OidcProvider", ISSUER_URL),
+cluster = ImportedCluster(
+    name="orders-prod",
+    endpoint="https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com",
+    certificate_authority_data="LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+    kubernetes_version="1.36",
+    issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
 )
+accounts = ServiceAccounts(stack, "ServiceAccounts", cluster=cluster)
 rebinding = AwsNodeRebinding(
     stack,
     "AwsNode",

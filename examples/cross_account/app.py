@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 
-from irsa_stack import ClusterConnection, EksOidcProvider, IrsaRole, IrsaServiceAccounts
+from irsa_stack import EksOidcProvider, ImportedCluster, IrsaRole, ServiceAccounts
 
 CLUSTER_ACCOUNT = cdk.Environment(account="111122223333", region="eu-west-1")
 DATA_ACCOUNT = cdk.Environment(account="444455556666", region="eu-west-1")
@@ -23,21 +23,19 @@ role = IrsaRole(
 s3.Bucket(data, "Reports", block_public_access=s3.BlockPublicAccess.BLOCK_ALL).grant_read(role)
 
 reports = cdk.Stack(app, "Reports", env=CLUSTER_ACCOUNT)
-accounts = IrsaServiceAccounts(
+accounts = ServiceAccounts(
     reports,
     "ServiceAccounts",
-    cluster=ClusterConnection.from_attributes(
-        cluster_name="orders-prod",
+    cluster=ImportedCluster(
+        name="orders-prod",
         endpoint="https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com",
         certificate_authority_data="LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
         kubernetes_version="1.36",
+        issuer_url=ISSUER_URL,
     ),
-    oidc_provider=EksOidcProvider.from_issuer_url(reports, "OidcProvider", ISSUER_URL),
 )
 accounts.add(
-    "Reader",
-    namespace="reports",
-    name="reader",
+    "reports/reader",
     role_arn=f"arn:aws:iam::{DATA_ACCOUNT.account}:role/reports-reader",
 )
 reports.add_stack_dependency(data)

@@ -5,28 +5,21 @@ import json
 import aws_cdk as cdk
 from aws_cdk import aws_secretsmanager as secretsmanager
 
-from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts, Ownership
-
-ISSUER_URL = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+from irsa_stack import ImportedCluster, Ownership, ServiceAccounts
 
 app = cdk.App()
 stack = cdk.Stack(app, "GitopsRoles")
 
-accounts = IrsaServiceAccounts(
-    stack,
-    "ServiceAccounts",
-    cluster=ClusterConnection.from_attributes(
-        cluster_name="orders-prod",
-        endpoint="https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com",
-        certificate_authority_data="LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
-        kubernetes_version="1.36",
-    ),
-    oidc_provider=EksOidcProvider.from_issuer_url(stack, "OidcProvider", ISSUER_URL),
+cluster = ImportedCluster(
+    name="orders-prod",
+    endpoint="https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com",
+    certificate_authority_data="LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+    kubernetes_version="1.36",
+    issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
 )
+accounts = ServiceAccounts(stack, "ServiceAccounts", cluster=cluster)
 external_secrets = accounts.add(
-    "ExternalSecrets",
-    namespace="external-secrets",
-    name="external-secrets",
+    "external-secrets/external-secrets",
     ownership=Ownership.HELM,
 )
 secretsmanager.Secret(stack, "Database").grant_read(external_secrets)

@@ -4,7 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_eks as eks
 from aws_cdk.lambda_layer_kubectl_v36 import KubectlV36Layer
 
-from irsa_stack import EksOidcProvider, IrsaServiceAccounts
+from irsa_stack import ServiceAccounts
 
 app = cdk.App()
 stack = cdk.Stack(app, "OlderModule")
@@ -17,13 +17,8 @@ cluster = eks.Cluster(
     kubectl_layer=layer,
     authentication_mode=eks.AuthenticationMode.API_AND_CONFIG_MAP,
 )
-provider = EksOidcProvider(
-    stack, "OidcProvider", issuer_url=cluster.cluster_open_id_connect_issuer_url
-)
-accounts = IrsaServiceAccounts(
-    stack, "ServiceAccounts", cluster=cluster, oidc_provider=provider, kubectl_layer=layer
-)
-api = accounts.add("Api", namespace="default", name="api")
+accounts = ServiceAccounts(stack, "ServiceAccounts", cluster=cluster, kubectl_layer=layer)
+api = accounts.add("default/api")
 
 # A workload of the same stack waits until its account has the role.
 workload = cluster.add_manifest(
@@ -38,6 +33,6 @@ workload = cluster.add_manifest(
         },
     },
 )
-workload.node.add_dependency(api.binding)
+workload.node.add_dependency(api)
 
 app.synth()

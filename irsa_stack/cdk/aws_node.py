@@ -17,15 +17,14 @@ from irsa_stack.cdk.cluster_access import (
     describe_cluster,
     rollout_faults,
 )
-from irsa_stack.cdk.controllers.vpc_cni import vpc_cni_policy
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.handler_function import HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.role import IrsaRole
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, role_tags, withdrawn_if_refused
+from irsa_stack.cdk.service_accounts import ServiceAccounts, role_tags, withdrawn_if_refused
 from irsa_stack.cdk.taggable_resource import TaggableResource
-from irsa_stack.controllers.vpc_cni import family_faults
-from irsa_stack.faults import list_faults, refuse
+from irsa_stack.controllers.vpc_cni import family_faults, vpc_cni_policy
+from irsa_stack.faults import no_list_faults, refuse
 from irsa_stack.iam.quotas import INLINE_POLICIES_CHARACTERS, document_characters
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
 from irsa_stack.kubernetes.rbac import aws_node_rules
@@ -63,19 +62,17 @@ class AwsNodeRebinding(Construct):
     Examples:
         >>> import aws_cdk as cdk
         >>> from irsa_stack import (
-        ...     AwsNodeRebinding, ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        ...     AwsNodeRebinding, ImportedCluster, ServiceAccounts
         ... )
         >>> stack = cdk.Stack()
-        >>> accounts = IrsaServiceAccounts(
+        >>> accounts = ServiceAccounts(
         ...     stack,
         ...     "ServiceAccounts",
-        ...     cluster=ClusterConnection.from_attributes(
-        ...         cluster_name="payments-prod",
+        ...     cluster=ImportedCluster(
+        ...         name="payments-prod",
         ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
         ...         certificate_authority_data="LS0tLS1CRUdJTi...",
-        ...     ),
-        ...     oidc_provider=EksOidcProvider.from_issuer_url(
-        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        ...         issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ...     ),
         ... )
         >>> nodes = cdk.aws_iam.Role.from_role_name(stack, "Nodes", "payments-prod-nodes")
@@ -92,7 +89,7 @@ class AwsNodeRebinding(Construct):
         scope: Construct,
         id: str,
         *,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         node_roles: Sequence[iam.IRole] = (),
         ip_family: str = "ipv4",
         cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
@@ -125,7 +122,8 @@ class AwsNodeRebinding(Construct):
                 description="Moves aws-node to a role of its own",
                 timeout=FUNCTION_SECONDS,
                 service_timeout=SERVICE_TIMEOUT,
-                settings=service_accounts.settings,
+                functions=service_accounts.functions,
+                roles=service_accounts.roles,
                 statements=[describe_cluster(self, cluster.cluster_name)],
                 layers=[service_accounts.kubectl_layer],
                 architecture=ARCHITECTURE,
@@ -225,7 +223,7 @@ class AwsNodeAddon(Construct):
         scope: Construct,
         id: str,
         *,
-        service_accounts: IrsaServiceAccounts,
+        service_accounts: ServiceAccounts,
         addon_version: str | None = None,
         ip_family: str = "ipv4",
         cni_policy: iam.PolicyDocument | dict[str, Any] | None = None,
@@ -277,7 +275,7 @@ class AwsNodeAddon(Construct):
 
 def _define_role(
     scope: Construct,
-    service_accounts: IrsaServiceAccounts,
+    service_accounts: ServiceAccounts,
     ip_family: str,
     cni_policy: iam.PolicyDocument | dict[str, Any] | None,
     role_name: str | None = None,
@@ -292,8 +290,8 @@ def _define_role(
         managed_policies=[] if cni_policy else [_managed(IPV4_POLICY)],
         inline_policies={"Cni": cni_policy} if cni_policy else None,
         role_name=role_name,
-        path=service_accounts.settings.role_path,
-        permissions_boundary=service_accounts.settings.permissions_boundary,
+        path=service_accounts.roles.path,
+        permissions_boundary=service_accounts.roles.permissions_boundary,
         tags=role_tags(AWS_NODE, service_accounts.cluster.cluster_name),
     )
 
@@ -337,7 +335,7 @@ def _detaching_document(node_role: iam.IRole, policy_arns: Sequence[str]) -> dic
 
 
 def _node_roles_faults(node_roles: Sequence[iam.IRole]) -> Iterator[str]:
-    if faults := list_faults(node_roles, of="node_roles"):
+    if faults := no_list_faults(node_roles, of="node_roles"):
         yield from faults
         return
     names: set[str] = set()

@@ -11,13 +11,15 @@ from irsa_stack.eks.cluster_attributes import (
     certificate_authority_faults,
     endpoint_faults,
 )
+from irsa_stack.eks.kubernetes_version import version_faults
 from irsa_stack.eks.naming import cluster_name_faults
 from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.iam.issuer import issuer_url_faults
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConnection:
-    """Say where a cluster is reached, be it made by the CDK, eksctl, Terraform or the console.
+    """Say where functions of ours reach a cluster, whoever made it.
 
     Args:
         cluster_name: name of the cluster.
@@ -38,56 +40,6 @@ class ClusterConnection:
     takes_access_entries: bool = True
 
     @staticmethod
-    def from_attributes(
-        *,
-        cluster_name: str,
-        endpoint: str,
-        certificate_authority_data: str,
-        vpc: ec2.IVpc | None = None,
-        subnets: ec2.SubnetSelection | None = None,
-        security_groups: Sequence[ec2.ISecurityGroup] = (),
-        kubernetes_version: str | None = None,
-    ) -> "ClusterConnection":
-        """Describe a cluster that another tool made.
-
-        Args:
-            cluster_name: name of the cluster.
-            endpoint: `https://` URL of its API server.
-            certificate_authority_data: its CA certificate, base64 of PEM.
-            vpc: VPC that functions run in; give it when the endpoint is private only, or its public
-                side is restricted to addresses. Default: they run outside any VPC.
-            subnets: subnets of *vpc*. Default: the private ones; the isolated ones where there are
-                no others, which then need endpoints of EKS, STS and S3.
-            security_groups: groups that the endpoint lets in, such as the cluster's own. Default:
-                one is made for each function, and the cluster's must let *vpc* in at port 443.
-            kubernetes_version: such as `1.36`. Default: not known.
-
-        Raises:
-            InvalidInput: an attribute is none of an EKS cluster, or *vpc* is missing; all faults
-                are listed.
-        """
-        faults = [
-            *cluster_name_faults(cluster_name),
-            *endpoint_faults(endpoint),
-            *certificate_authority_faults(certificate_authority_data),
-        ]
-        for name, value in (("subnets", subnets), ("security_groups", security_groups)):
-            if vpc is None and value:
-                faults.append(f"vpc must be given with {name}, got none; pass the cluster's VPC")
-        refuse(faults)
-        return ClusterConnection(
-            cluster_name=cluster_name,
-            endpoint=endpoint,
-            certificate_authority_data=certificate_authority_data,
-            network=(
-                None
-                if vpc is None
-                else FunctionNetwork(vpc=vpc, subnets=subnets, security_groups=security_groups)
-            ),
-            kubernetes_version=kubernetes_version,
-        )
-
-    @staticmethod
     def of(cluster: Any) -> "ClusterConnection":  # noqa: ANN401 (three kinds of cluster)
         """Read the connection of *cluster*.
 
@@ -95,13 +47,16 @@ class ClusterConnection:
         and public access is off or restricted to addresses.
 
         Args:
-            cluster: `aws_eks.ICluster`, `aws_eks_v2.ICluster`, or a connection.
+            cluster: `aws_eks.ICluster`, `aws_eks_v2.ICluster`, an `ImportedCluster`, or a
+                connection.
 
         Raises:
             InvalidInput: *cluster* is an import that lacks an attribute.
         """
         if isinstance(cluster, ClusterConnection):
             return cluster
+        if isinstance(cluster, ImportedCluster):
+            return cluster.connection
         # By attribute and not by class: importing both EKS modules would cost half a second.
         try:
             return ClusterConnection(
@@ -116,9 +71,90 @@ class ClusterConnection:
                 [
                     f"cluster must have a name, an endpoint and a certificate authority, got"
                     f" {type(cluster).__name__} ({str(error).splitlines()[0]}); pass"
-                    " ClusterConnection.from_attributes(...)"
+                    " ImportedCluster(...)"
                 ]
             ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedCluster:
+    """Describe a cluster that Terraform, eksctl or the console made.
+
+    Synthesises nothing. `aws eks describe-cluster --name NAME` prints its attributes; those that
+    are strings may be known only at deploy time.
+
+    Args:
+        name: name of the cluster.
+        endpoint: `https://` URL of its API server.
+        certificate_authority_data: its CA certificate, base64 of PEM.
+        issuer_url: `https://` URL of its OIDC issuer.
+        vpc: VPC that functions run in; give it when the endpoint is private only, or its public
+            side is restricted to addresses. Default: they run outside any VPC.
+        subnets: subnets of *vpc*. Default: the private ones; the isolated ones where there are no
+            others, which then need endpoints of EKS, STS and S3.
+        security_groups: groups that the endpoint lets in, such as the cluster's own. Default: one
+            is made for each function, and the cluster's must let *vpc* in at port 443.
+        kubernetes_version: such as `1.36`, in quotes. Default: not known.
+
+    Raises:
+        InvalidInput: an attribute is none of an EKS cluster, or *vpc* is missing; all faults are
+            listed.
+
+    Examples:
+        >>> from irsa_stack import ImportedCluster
+        >>> cluster = ImportedCluster(
+        ...     name="payments-prod",
+        ...     endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
+        ...     certificate_authority_data="LS0tLS1CRUdJTi...",
+        ...     issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+        ... )
+
+    See:
+        https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html
+    """
+
+    name: str
+    endpoint: str
+    certificate_authority_data: str
+    issuer_url: str
+    vpc: ec2.IVpc | None = None
+    subnets: ec2.SubnetSelection | None = None
+    security_groups: Sequence[ec2.ISecurityGroup] = ()
+    kubernetes_version: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what describes no cluster."""
+        faults = [
+            *cluster_name_faults(self.name),
+            *endpoint_faults(self.endpoint),
+            *certificate_authority_faults(self.certificate_authority_data),
+            *issuer_url_faults(self.issuer_url),
+        ]
+        if self.kubernetes_version is not None:
+            faults += version_faults(self.kubernetes_version, of="kubernetes_version", create=False)
+        faults += [
+            f"vpc must be given with {name}, got none; pass the cluster's VPC"
+            for name in ("subnets", "security_groups")
+            if self.vpc is None and getattr(self, name)
+        ]
+        refuse(faults)
+
+    @property
+    def connection(self) -> ClusterConnection:
+        """Where functions reach it."""
+        return ClusterConnection(
+            cluster_name=self.name,
+            endpoint=self.endpoint,
+            certificate_authority_data=self.certificate_authority_data,
+            network=(
+                None
+                if self.vpc is None
+                else FunctionNetwork(
+                    vpc=self.vpc, subnets=self.subnets, security_groups=self.security_groups
+                )
+            ),
+            kubernetes_version=self.kubernetes_version,
+        )
 
 
 def _network(cluster: Any) -> FunctionNetwork | None:  # noqa: ANN401

@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk.aws_s3_assets import Asset
 from constructs import Construct, IDependable
 
+from irsa_stack.cdk.role_options import RoleDefaults
 from irsa_stack.faults import InvalidInput
 from irsa_stack.handler_code import files_of_others, handler_code_path
 
@@ -22,21 +23,17 @@ RUNTIME_NAME = "python3.14"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FunctionSettings:
-    """Settings that reach every function, role and log group that a construct makes.
+class FunctionOptions:
+    """Say what every function has that a construct makes, and its log group.
 
     Args:
         log_retention: days that logs are kept. Default: one month.
         encryption_key: KMS key of the log groups and of the functions' environments; its key
             policy must let CloudWatch Logs use it. Default: keys owned by the services.
-        permissions_boundary: ceiling on every role. Default: no boundary.
-        role_path: path of every role, with slashes at both ends. Default: `/`.
     """
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH
     encryption_key: "kms.IKey | None" = None
-    permissions_boundary: iam.IManagedPolicy | None = None
-    role_path: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +67,8 @@ class HandlerFunction(Construct):
         timeout: longest run, seconds.
         service_timeout: how long CloudFormation waits for an answer; at least a minute more than
             *timeout*, because Lambda keeps an event no shorter.
-        settings: see `FunctionSettings`. Default: its defaults.
+        functions: see `FunctionOptions`. Default: its defaults.
+        roles: see `RoleDefaults`. Default: its defaults.
         statements: what the function may do besides logging, as IAM has it. Default: nothing.
         layers: layers under `/opt`. Default: none.
         architecture: `arm64`, or `x86_64` when a layer holds x86 programs. Default: `arm64`.
@@ -96,7 +94,8 @@ class HandlerFunction(Construct):
         description: str,
         timeout: int,
         service_timeout: Duration,
-        settings: FunctionSettings | None = None,
+        functions: FunctionOptions | None = None,
+        roles: RoleDefaults | None = None,
         statements: Sequence[Mapping[str, Any]] = (),
         layers: Sequence[lambda_.ILayerVersion] = (),
         architecture: str = "arm64",
@@ -106,15 +105,15 @@ class HandlerFunction(Construct):
         role: iam.IRole | None = None,
     ) -> None:
         super().__init__(scope, id)
-        settings = settings or FunctionSettings()
-        self.settings = settings
+        functions, roles = functions or FunctionOptions(), roles or RoleDefaults()
+        self.functions, self.roles = functions, roles
         """What it was defined with."""
 
         log_group = logs.LogGroup(
             self,
             "Logs",
-            retention=settings.log_retention,
-            encryption_key=settings.encryption_key,
+            retention=functions.log_retention,
+            encryption_key=functions.encryption_key,
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.role_arn: str
@@ -128,7 +127,7 @@ class HandlerFunction(Construct):
                 _logging(log_group.log_group_arn),
                 *statements,
             ]
-            own_role = _define_role(self, description, self.statements, settings)
+            own_role = _define_role(self, description, self.statements, roles)
             self.role_arn, self.role_name = own_role.attr_arn, own_role.ref
         else:
             log_group.grant_write(role)
@@ -149,7 +148,7 @@ class HandlerFunction(Construct):
             memory_size=memory_size,
             layers=[layer.layer_version_arn for layer in layers] or None,
             environment={"variables": dict(environment)} if environment else None,
-            kms_key_arn=settings.encryption_key and settings.encryption_key.key_arn,
+            kms_key_arn=functions.encryption_key and functions.encryption_key.key_arn,
         )
         # Younger than this an event still ends within `service_timeout`.
         # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
@@ -178,9 +177,9 @@ def _define_role(
     scope: Construct,
     description: str,
     statements: Sequence[Mapping[str, Any]],
-    settings: FunctionSettings,
+    roles: RoleDefaults,
 ) -> iam.CfnRole:
-    boundary = settings.permissions_boundary
+    boundary = roles.permissions_boundary
     return iam.CfnRole(
         scope,
         "Role",
@@ -195,7 +194,7 @@ def _define_role(
             ],
         },
         description=description,
-        path=settings.role_path,
+        path=roles.path,
         permissions_boundary=boundary and boundary.managed_policy_arn,
         policies=[
             {
@@ -246,7 +245,7 @@ def _private_subnets(vpc: ec2.IVpc) -> ec2.SubnetSelection:
         raise InvalidInput(
             [
                 "vpc must have private subnets for the functions, got none; add some, or pass"
-                " ClusterConnection.from_attributes(subnets=...)"
+                " ImportedCluster(subnets=...)"
             ]
         )
     return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)

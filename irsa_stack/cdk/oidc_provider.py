@@ -2,23 +2,29 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jsii
 from aws_cdk import Aws, CfnTag, Fn, Resource, Stack, Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.cdk.cluster_connection import ImportedCluster
+from irsa_stack.cdk.handler_function import FunctionOptions
+from irsa_stack.cdk.role_options import RoleDefaults
 from irsa_stack.cdk.root_ca_thumbprint import RootCaThumbprint
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.faults import list_faults, refuse
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
+from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.issuer import issuer_from_url, issuer_url_faults
 from irsa_stack.iam.quotas import tags_faults
 from irsa_stack.iam.thumbprints import Thumbprints
 from irsa_stack.iam.trust import STS_AUDIENCE
 
 _CLIENT_IDS_AT_MOST = 100
+
+_STOCK_PROVIDERS = ("OidcProviderNative", "OpenIdConnectProvider")
+"""Ids under which a cluster of the CDK has its own provider once it was asked for."""
 
 
 @jsii.implements(iam.IOpenIdConnectProvider)
@@ -36,8 +42,9 @@ class EksOidcProvider(Resource):
         ca_bundle: PEM of a private CA, for the computation. Default: public CAs.
         allow_private: whether the issuer may live at a private address. Default: no.
         tags: tags of the provider. Default: none but those of the scope.
-        settings: log retention, key, boundary and path of the computing function, of which a stack
-            has one. Default: those of the stack's first provider.
+        functions: log retention and key of the computing function, of which a stack has one.
+            Default: those of the stack's first provider.
+        roles: boundary and path of that function's role. Default: likewise.
 
     Raises:
         InvalidInput: a property breaks a rule of IAM; all faults are listed.
@@ -69,7 +76,8 @@ class EksOidcProvider(Resource):
         ca_bundle: str | None = None,
         allow_private: bool = False,
         tags: Mapping[str, str] | None = None,
-        settings: FunctionSettings | None = None,
+        functions: FunctionOptions | None = None,
+        roles: RoleDefaults | None = None,
     ) -> None:
         super().__init__(scope, id)
         refuse(
@@ -94,9 +102,10 @@ class EksOidcProvider(Resource):
                 issuer_url=issuer_url,
                 refresh=refresh,
                 ca_bundle=ca_bundle,
-                keep_previous=chosen.values,
+                additional=chosen.values,
                 allow_private=allow_private,
-                settings=settings,
+                functions=functions,
+                roles=roles,
             )
             values = self.root_ca_thumbprint.thumbprints
         resource = iam.CfnOIDCProvider(
@@ -160,22 +169,83 @@ class EksOidcProvider(Resource):
         Raises:
             InvalidInput: the URL is no issuer.
         """
-        return _ImportedProvider(scope, id, issuer_url)
+        refuse(issuer_url_faults(issuer_url))
+        issuer = (
+            Fn.select(1, Fn.split("//", issuer_url))
+            if is_deploy_time(issuer_url)
+            else issuer_from_url(issuer_url)
+        )
+        arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{issuer}"
+        return _ImportedProvider(scope, id, provider_arn=arn, issuer=issuer)
+
+    @staticmethod
+    def from_arn(scope: Construct, id: str, provider_arn: str) -> "EksOidcProvider":
+        """Import the provider that IAM has under an ARN, as Terraform puts it out.
+
+        Args:
+            scope: where the import is placed.
+            id: its id.
+            provider_arn: ARN of the provider; may be known only at deploy time.
+
+        Raises:
+            InvalidInput: the ARN is none of an OIDC provider.
+        """
+        refuse(arn_faults(provider_arn, "oidc-provider", of="provider_arn"))
+        issuer = issuer_from_arn(provider_arn)
+        return _ImportedProvider(scope, id, provider_arn=provider_arn, issuer=issuer)
+
+    @staticmethod
+    def of(
+        cluster: Any,  # noqa: ANN401 (three kinds of cluster)
+        scope: Construct,
+        *,
+        functions: FunctionOptions | None = None,
+        roles: RoleDefaults | None = None,
+    ) -> iam.IOpenIdConnectProvider:
+        """Return the provider of a cluster: the one that it has, or one made beside it.
+
+        A cluster of `aws_eks` or `aws_eks_v2` gets one below itself at the first call. That of an
+        `ImportedCluster` is imported, because the tool that made the cluster made it too.
+
+        Args:
+            cluster: an `aws_eks` or `aws_eks_v2` cluster, or an `ImportedCluster`.
+            scope: where an import is placed, under the id `OidcProvider`.
+            functions: see `EksOidcProvider`.
+            roles: see `EksOidcProvider`.
+
+        Raises:
+            InvalidInput: *cluster* does not tell its issuer.
+        """
+        if isinstance(cluster, ImportedCluster):
+            return EksOidcProvider.from_issuer_url(scope, "OidcProvider", cluster.issuer_url)
+        node = getattr(cluster, "node", None)
+        made = node and node.try_find_child("OidcProvider")
+        if isinstance(made, EksOidcProvider):
+            return made
+        issuer_url = getattr(cluster, "cluster_open_id_connect_issuer_url", None)
+        stock = node and any(map(node.try_find_child, _STOCK_PROVIDERS))
+        if issuer_url is not None and not stock:
+            return EksOidcProvider(
+                cluster, "OidcProvider", issuer_url=issuer_url, functions=functions, roles=roles
+            )
+        try:
+            return cast("iam.IOpenIdConnectProvider", cluster.open_id_connect_provider)
+        except (AttributeError, RuntimeError):
+            raise InvalidInput(
+                [
+                    "oidc_provider must be given with a cluster that does not tell its issuer, got"
+                    f" {type(cluster).__name__} and none; pass EksOidcProvider.from_issuer_url(...)"
+                ]
+            ) from None
 
 
 class _ImportedProvider(EksOidcProvider):
     """A provider that is there already: nothing is synthesised."""
 
-    def __init__(self, scope: Construct, id: str, issuer_url: str) -> None:
+    def __init__(self, scope: Construct, id: str, *, provider_arn: str, issuer: str) -> None:
         Resource.__init__(self, scope, id)
-        refuse(issuer_url_faults(issuer_url))
         self.root_ca_thumbprint = None
-        self._issuer = (
-            Fn.select(1, Fn.split("//", issuer_url))
-            if is_deploy_time(issuer_url)
-            else issuer_from_url(issuer_url)
-        )
-        self._arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{self._issuer}"
+        self._arn, self._issuer = provider_arn, issuer
 
     @property
     def is_ours(self) -> bool:
@@ -194,7 +264,7 @@ def _thumbprints_faults(thumbprints: object) -> Iterator[str]:
     if thumbprints is not None and not isinstance(thumbprints, Thumbprints):
         yield (
             f"thumbprints must be Thumbprints, got {thumbprints!r}; write Thumbprints.computed(),"
-            " .exactly([...]) or .chosen_by_iam()"
+            " .exact([...]) or .chosen_by_iam()"
         )
 
 
@@ -213,7 +283,7 @@ def _marker_id(issuer_url: str) -> str:
 
 
 def _client_ids_faults(client_ids: Sequence[str]) -> list[str]:
-    faults = list_faults(client_ids, of="client_ids")
+    faults = no_list_faults(client_ids, of="client_ids")
     if faults:
         return faults
     if not 1 <= len(client_ids) <= _CLIENT_IDS_AT_MOST:

@@ -135,7 +135,9 @@ class IrsaRole(Resource):
         )
         every = [*own, *(trust for trust in given if isinstance(trust, Trust))]
         self._scope = scope
-        self._label = id
+        # Alone below its parent, a role has its parent's name.
+        label = scope.node.id if id == "Default" else id
+        self._label = label
         self._audience = audience
         self._trust_policy_characters = trust_policy_characters
         self._allow_default = allow_default_service_account
@@ -146,17 +148,17 @@ class IrsaRole(Resource):
         documents = dict(inline_policies or {})
         self._inline_policies = _as_json(documents)
         all_tags = {**_account_tags(every), **(tags or {})}
-        seconds, untimely = seconds_of(max_session_duration, of=f"max_session_duration of {id}")
+        seconds, untimely = seconds_of(max_session_duration, of=f"max_session_duration of {label}")
         self._trusted, faults = self._trusting(_Trusted(), every)
         faults += [
             *untimely,
-            *_kind_faults(id, given, permissions_boundary, managed_policies),
-            *quotas.role_name_faults(role_name, of=f"role_name of {id}"),
-            *quotas.path_faults(path, of=f"path of {id}"),
-            *quotas.description_faults(description, of=f"description of {id}"),
-            *quotas.session_faults(seconds, of=f"max_session_duration of {id}"),
-            *quotas.tags_faults(len(all_tags), of=id, own=len(all_tags) - len(tags or {})),
-            *quotas.inline_policies_faults(self._inline_policies, role=id),
+            *_kind_faults(label, given, permissions_boundary, managed_policies),
+            *quotas.role_name_faults(role_name, of=f"role_name of {label}"),
+            *quotas.path_faults(path, of=f"path of {label}"),
+            *quotas.description_faults(description, of=f"description of {label}"),
+            *quotas.session_faults(seconds, of=f"max_session_duration of {label}"),
+            *quotas.tags_faults(len(all_tags), of=label, own=len(all_tags) - len(tags or {})),
+            *quotas.inline_policies_faults(self._inline_policies, role=label),
         ]
         if oidc_provider is None and (service_accounts or subject_patterns):
             faults.append(

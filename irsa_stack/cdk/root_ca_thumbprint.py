@@ -7,7 +7,8 @@ from typing import cast
 from aws_cdk import CustomResource, Duration, Fn, Stack
 from constructs import Construct
 
-from irsa_stack.cdk.handler_function import FunctionSettings, HandlerFunction
+from irsa_stack.cdk.handler_function import FunctionOptions, HandlerFunction
+from irsa_stack.cdk.role_options import RoleDefaults
 from irsa_stack.faults import refuse
 from irsa_stack.iam.issuer import issuer_url_faults
 from irsa_stack.iam.quotas import THUMBPRINTS
@@ -31,12 +32,13 @@ class RootCaThumbprint(Construct):
             property changes.
         ca_bundle: PEM certificates that the issuer's chain must end in, for private CAs and
             isolated partitions. Default: the Lambda runtime's trust store.
-        keep_previous: thumbprints of 40 hexadecimal characters that stay valid beside the computed
+        additional: thumbprints of 40 hexadecimal characters that stay valid beside the computed
             ones during a rotation. At most 4. Default: none.
         allow_private: whether the issuer may live at an address that is not globally routable.
             Default: no.
-        settings: log retention, key, boundary and path of the stack's one function. Default: those
-            of the first computation in the stack.
+        functions: log retention and key of the stack's one function. Default: those of the first
+            computation in the stack.
+        roles: boundary and path of that function's role. Default: likewise.
 
     Raises:
         InvalidInput: a property breaks a rule of IAM; all faults are listed.
@@ -64,14 +66,15 @@ class RootCaThumbprint(Construct):
         issuer_url: str,
         refresh: str | None = None,
         ca_bundle: str | None = None,
-        keep_previous: Sequence[str] = (),
+        additional: Sequence[str] = (),
         allow_private: bool = False,
-        settings: FunctionSettings | None = None,
+        functions: FunctionOptions | None = None,
+        roles: RoleDefaults | None = None,
     ) -> None:
         super().__init__(scope, id)
         faults = [
             *issuer_url_faults(issuer_url),
-            *thumbprints_faults(keep_previous, of="keep_previous", at_most=THUMBPRINTS - 1),
+            *thumbprints_faults(additional, of="additional", at_most=THUMBPRINTS - 1),
         ]
         if ca_bundle is not None and "-----BEGIN CERTIFICATE-----" not in ca_bundle:
             faults.append(
@@ -84,12 +87,12 @@ class RootCaThumbprint(Construct):
             properties["Refresh"] = refresh
         if ca_bundle is not None:
             properties["CaBundle"] = ca_bundle
-        if keep_previous:
-            properties["KeepPrevious"] = list(keep_previous)
+        if additional:
+            properties["Additional"] = list(additional)
         if allow_private:
             properties["AllowPrivate"] = "true"
 
-        function = _function(self, settings)
+        function = _function(self, functions, roles)
         self._resource = CustomResource(
             self,
             "Resource",
@@ -121,7 +124,9 @@ class RootCaThumbprint(Construct):
         return self._resource.get_att_string("Warnings")
 
 
-def _function(scope: Construct, settings: FunctionSettings | None) -> HandlerFunction:
+def _function(
+    scope: Construct, functions: FunctionOptions | None, roles: RoleDefaults | None
+) -> HandlerFunction:
     """Return the stack's one function, defining it at the first call."""
     stack = Stack.of(scope)
     defined = stack.node.try_find_child(_FUNCTION_ID)
@@ -133,30 +138,39 @@ def _function(scope: Construct, settings: FunctionSettings | None) -> HandlerFun
             description="Computes the root-CA thumbprint of an OIDC issuer",
             timeout=_FUNCTION_SECONDS,
             service_timeout=_SERVICE_TIMEOUT,
-            settings=settings,
+            functions=functions,
+            roles=roles,
         )
     function = cast("HandlerFunction", defined)
-    if settings is not None:
-        refuse(_settings_faults(settings, function.settings))
+    refuse(
+        [
+            *_differing_faults("functions", functions, function.functions),
+            *_differing_faults("roles", roles, function.roles),
+        ]
+    )
     return function
 
 
-def _settings_faults(settings: FunctionSettings, first: FunctionSettings) -> Iterator[str]:
+def _differing_faults(
+    of: str, given: FunctionOptions | RoleDefaults | None, first: FunctionOptions | RoleDefaults
+) -> Iterator[str]:
+    if given is None:
+        return
     differing = [
         field.name
-        for field in fields(settings)
-        if not _same(getattr(settings, field.name), getattr(first, field.name))
+        for field in fields(given)
+        if not _same(getattr(given, field.name), getattr(first, field.name))
     ]
     if differing:
         yield (
-            "settings must be those of the stack's first EksOidcProvider or RootCaThumbprint, got"
+            f"{of} must be those of the stack's first EksOidcProvider or RootCaThumbprint, got"
             f" another {' and '.join(differing)}; one function computes for all, so give each the"
-            " same settings"
+            f" same {of}"
         )
 
 
 def _same(one: object, other: object) -> bool:
-    """Whether two settings are one, also if they are imports of one key or boundary."""
+    """Whether two values are one, also if they are imports of one key or boundary."""
     if one == other:
         return True
     for arn in ("managed_policy_arn", "key_arn"):

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Unpack
 
 import jsii
 from aws_cdk import Aws, CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct, DependencyGroup, IConstruct
+from constructs import Construct, Dependable, DependencyGroup
 
 from irsa_stack.cdk.account_claims import AccountClaims
 from irsa_stack.cdk.cluster_access import (
@@ -22,11 +20,14 @@ from irsa_stack.cdk.cluster_access import (
     rollout_faults,
 )
 from irsa_stack.cdk.cluster_connection import ClusterConnection
+from irsa_stack.cdk.controller import Controller, ServiceAccountOptions
 from irsa_stack.cdk.durations import seconds_of
-from irsa_stack.cdk.handler_function import FunctionSettings, HandlerFunction
+from irsa_stack.cdk.handler_function import FunctionOptions, HandlerFunction
 from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.kubectl_layer import kubectl_layer as layer_for_version
-from irsa_stack.cdk.role import IrsaRole, Trust
+from irsa_stack.cdk.oidc_provider import EksOidcProvider
+from irsa_stack.cdk.role import IrsaRole
+from irsa_stack.cdk.role_options import RoleDefaults, RoleOptions
 from irsa_stack.cdk.service_account_entry import (
     ROLE_ARN_CHARACTERS,
     BoundEntry,
@@ -35,84 +36,76 @@ from irsa_stack.cdk.service_account_entry import (
 )
 from irsa_stack.cdk.taggable_resource import TaggableResource
 from irsa_stack.cloudformation.deploy_time import TOKEN
-from irsa_stack.faults import InvalidInput, list_faults, refuse
+from irsa_stack.controllers.spec import ControllerSpec
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
 from irsa_stack.iam.arn import existing_role_faults
-from irsa_stack.iam.quotas import PATH_CHARACTERS, TRUST_POLICY_CHARACTERS
+from irsa_stack.iam.quotas import PATH_CHARACTERS
 from irsa_stack.iam.trust import STS_AUDIENCE, default_account_faults
-from irsa_stack.kubernetes.binding_rules import binding_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity, namespace_faults
 from irsa_stack.kubernetes.rbac import Rule, binder_rules, group_faults, group_manifests
-from irsa_stack.kubernetes.service_account_manifest import (
-    COMMON_MANIFEST,
-    metadata_faults,
-    token_expiration_faults,
-    webhook_annotations,
-)
+from irsa_stack.kubernetes.service_account_manifest import COMMON_MANIFEST
+from irsa_stack.kubernetes.service_account_request import Ownership, ServiceAccountRequest
 
 if TYPE_CHECKING:
     from irsa_stack.cdk.kubectl_layer import KubernetesVersion
 
-_T = TypeVar("_T")
-
-
-class Ownership(StrEnum):
-    """Say whose object a service account is."""
-
-    CREATE = "CREATE"
-    """Ours: made with the stack, and removed with it."""
-    ADOPT = "ADOPT"
-    """Somebody else's: we own our annotations on it, and removing us removes only those."""
-    HELM = "HELM"
-    """A chart's: nothing is applied, the chart's values are emitted."""
-    NONE = "NONE"
-    """Not our concern: a role only."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise InvalidInput([f"ownership must be of {', '.join(cls)}, got {value!r}; correct it"])
+_OWN_IDS = ("Access", "Binder", "Bindings", "Controllers", "OidcProvider")
 
 
 @jsii.implements(iam.IGrantable)
-class BoundServiceAccount:
-    """A service account and its role, as `IrsaServiceAccounts.add` returns it.
+class ServiceAccount(Construct):
+    """A service account and its role, as `ServiceAccounts.add` returns it.
+
+    Pass it to any `grant_*` method. What depends on it is made after its pods can get the role:
+    `workload.node.add_dependency(account)`.
 
     Attributes:
         identity: namespace and name.
         ownership: whose object it is.
         role_arn: ARN of the role.
         annotations: what the object carries so that its pods get the role.
-        helm_values: values for the chart: they name the account, or make it with our annotations.
-        binding: depend on it, and not on this object, to be made after the service account:
-            `workload.node.add_dependency(account.binding)`.
+        helm_values: values for the chart: they name the service account, or make it with our
+            annotations.
     """
 
-    # No dataclass: jsii takes one for a struct, and a grant needs an object.
     def __init__(
         self,
+        scope: "ServiceAccounts",
+        id: str,
         *,
-        identity: ServiceAccountIdentity,
-        ownership: Ownership,
-        role_arn: str,
-        annotations: Mapping[str, str],
-        helm_values: Mapping[str, Any],
-        binding: IConstruct,
-        role: IrsaRole | None,
+        request: ServiceAccountRequest,
+        role_arn: str | None,
+        options: RoleOptions,
+        grants: DependencyGroup,
     ) -> None:
-        self.identity = identity
-        self.ownership = ownership
-        self.role_arn = role_arn
-        self.annotations = annotations
-        self.helm_values = helm_values
-        self.binding = binding
-        self._role = role
+        super().__init__(scope, id)
+        self.identity = request.identity
+        self.ownership = request.ownership
+        self._role = None if role_arn else _define_role(self, scope, options, grants)
+        self.role_arn: str = role_arn or self.role.role_arn
+        audience = options.get("audience", STS_AUDIENCE)
+        self.annotations: Mapping[str, str] = request.webhook_annotations(
+            role_arn=self.role_arn, audience=None if audience == STS_AUDIENCE else audience
+        )
+        self.helm_values: Mapping[str, Any] = request.helm_values(self.annotations)
 
     def __repr__(self) -> str:
-        """Return what tells this account from others."""
+        """Return what tells this service account from others."""
         return f"<{type(self).__name__} {self.identity}, {self.ownership}>"
 
     @property
+    def service_account_name(self) -> str:
+        """Its name, as the CDK's service accounts have it."""
+        return self.identity.name
+
+    @property
+    def service_account_namespace(self) -> str:
+        """Its namespace, as the CDK's service accounts have it."""
+        return self.identity.namespace
+
+    @property
     def role(self) -> IrsaRole:
-        """The role made for this account.
+        """The role made for this service account.
 
         Raises:
             AttributeError: the role was handed in by ARN.
@@ -129,38 +122,43 @@ class BoundServiceAccount:
         """Principal that `grant_*` methods add permissions to."""
         return self.role.grant_principal
 
+    def add_to_principal_policy(
+        self, statement: iam.PolicyStatement
+    ) -> iam.AddToPrincipalPolicyResult:
+        """Add one more permission of the role."""
+        return self.role.add_to_principal_policy(statement)
 
-class IrsaServiceAccounts(Construct):
+
+class ServiceAccounts(Construct):
     """Define the service accounts of one cluster, and bind each to a role of its own.
 
-    Synthesises one `AWS::IAM::Role` an account and, however many accounts there are, one custom
+    Synthesises one `AWS::IAM::Role` a service account and, however many there are, one custom
     resource that carries all manifests, with one function and one access entry.
 
     Args:
-        cluster: an `aws_eks` or `aws_eks_v2` cluster, or a `ClusterConnection`. With private-only
+        cluster: an `aws_eks` or `aws_eks_v2` cluster, or an `ImportedCluster`. With private-only
             endpoints the function runs in the VPC.
-        oidc_provider: IAM OIDC provider of the cluster.
+        oidc_provider: IAM OIDC provider of the cluster. Default: that which the cluster has; one is
+            made beside a new cluster, and the provider of an `ImportedCluster` is imported.
         kubectl_layer: layer with `kubectl/kubectl`. Default: that of the installed package for
             *kubernetes_version*.
         kubernetes_version: such as `1.36`, or a `KubernetesVersion` of the CDK. Default: the newest
             installed package serves, because a stock cluster does not tell its version.
-        namespaces: namespaces that the function may enter besides those of its accounts. Keep one
-            here for the deploy that removes its last account. Default: none.
+        namespaces: namespaces that the function may enter besides those of its service accounts.
+            Keep one here for the deploy that removes its last service account. Default: none.
         handler_role: role of the functions, for clusters without access entries; map it in
             `aws-auth` yourself. Default: own roles with an access entry each.
         kubernetes_group: group that the functions are in instead of having EKS's access policies,
             with `:binder` and `:aws-node` behind it; one for each of these constructs in a cluster.
             Apply `rbac` before the deploy. Default: `AmazonEKSEditPolicy` in the namespaces, which
             in `kube-system` amounts to cluster admin.
-        refresh: any text; a change lets the functions look at every account anew, and mend what was
-            changed by hand. Default: they look when an account changes.
-        permissions_boundary: ceiling on every role made here, those of functions too. Default:
-            that of *settings*.
-        path: path of every role made here, those of functions too. Default: that of *settings*.
-        settings: log retention, key, boundary and path of functions. Default: one month, keys of
-            the services, no boundary and `/`.
-        rollout_timeout: longest wait for the workloads that *restart* of an account names, at most
-            13 minutes. Default: 10 minutes.
+        refresh: any text; a change lets the functions look at every service account anew, and mend
+            what was changed by hand. Default: they look when a service account changes.
+        functions: log retention and key of the functions. Default: one month, keys of the services.
+        roles: boundary and path of every role made here, those of functions too. Default: no
+            boundary and `/`.
+        rollout_timeout: longest wait for the workloads that *restart* of a service account names,
+            at most 13 minutes. Default: 10 minutes.
 
     Raises:
         InvalidInput: no installed package serves the version, *cluster* lacks an attribute, one of
@@ -169,21 +167,16 @@ class IrsaServiceAccounts(Construct):
 
     Examples:
         >>> import aws_cdk as cdk
-        >>> from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+        >>> from irsa_stack import ImportedCluster, ServiceAccounts
         >>> stack = cdk.Stack()
-        >>> accounts = IrsaServiceAccounts(
-        ...     stack,
-        ...     "ServiceAccounts",
-        ...     cluster=ClusterConnection.from_attributes(
-        ...         cluster_name="payments-prod",
-        ...         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
-        ...         certificate_authority_data="LS0tLS1CRUdJTi...",
-        ...     ),
-        ...     oidc_provider=EksOidcProvider.from_issuer_url(
-        ...         stack, "OidcProvider", "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
-        ...     ),
+        >>> cluster = ImportedCluster(
+        ...     name="payments-prod",
+        ...     endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
+        ...     certificate_authority_data="LS0tLS1CRUdJTi...",
+        ...     issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ... )
-        >>> api = accounts.add("Api", namespace="apps", name="api")
+        >>> accounts = ServiceAccounts(stack, "ServiceAccounts", cluster=cluster)
+        >>> api = accounts.add("apps/api", restart=["deployment/api"])
         >>> grant = cdk.aws_s3.Bucket(stack, "Bucket").grant_read(api)
 
     See:
@@ -196,16 +189,15 @@ class IrsaServiceAccounts(Construct):
         id: str,
         *,
         cluster: Any,  # noqa: ANN401 (three kinds of cluster, of which two cost a slow import)
-        oidc_provider: iam.IOpenIdConnectProvider,
+        oidc_provider: iam.IOpenIdConnectProvider | None = None,
         kubectl_layer: lambda_.ILayerVersion | None = None,
         kubernetes_version: "KubernetesVersion | str | None" = None,
         namespaces: Sequence[str] = (),
         handler_role: iam.IRole | None = None,
         kubernetes_group: str | None = None,
         refresh: str | None = None,
-        permissions_boundary: iam.IManagedPolicy | None = None,
-        path: str | None = None,
-        settings: FunctionSettings | None = None,
+        functions: FunctionOptions | None = None,
+        roles: RoleDefaults | None = None,
         rollout_timeout: Duration | None = None,
     ) -> None:
         wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
@@ -216,15 +208,14 @@ class IrsaServiceAccounts(Construct):
         super().__init__(scope, id)
         self.cluster = ClusterConnection.of(cluster)
         """Where the cluster is reached."""
-        self.oidc_provider = oidc_provider
-        """IAM OIDC provider of the cluster."""
-        settings = settings or FunctionSettings()
-        self.settings = replace(
-            settings,
-            permissions_boundary=permissions_boundary or settings.permissions_boundary,
-            role_path=path or settings.role_path,
+        self.functions = functions or FunctionOptions()
+        """Options of the functions made for this cluster."""
+        self.roles = roles or RoleDefaults()
+        """Defaults of the roles made for this cluster."""
+        self.oidc_provider = oidc_provider or EksOidcProvider.of(
+            cluster, self, functions=self.functions, roles=self.roles
         )
-        """Settings of the functions and roles made for this cluster."""
+        """IAM OIDC provider of the cluster."""
         self.kubernetes_version = kubernetes_version or self.cluster.kubernetes_version
         self._rollout = {} if wait is None else {"RolloutTimeoutSeconds": str(int(wait))}
         self._layer = kubectl_layer
@@ -233,10 +224,10 @@ class IrsaServiceAccounts(Construct):
         self.handler_role = handler_role
         """Role handed in for the functions made for this cluster, if any."""
         self.claims = AccountClaims.of(self, self.cluster)
-        """Who binds which account of the cluster."""
+        """Who binds which service account of the cluster."""
         self._claimant = f"{type(self).__name__} {self.node.path!r}"
-        self._ids: set[str] = {"Access", "Binder", "Bindings"}
-        self._accounts: dict[str, BoundServiceAccount] = {}
+        self._ids = set(_OWN_IDS)
+        self._accounts: dict[str, ServiceAccount] = {}
         self._function: HandlerFunction | None = None
         self.refresh = {} if refresh is None else {"Refresh": refresh}
         """Property that lets a function look at everything anew."""
@@ -245,11 +236,12 @@ class IrsaServiceAccounts(Construct):
         self._access: list[TaggableResource] = []
         self._entries: dict[str, BoundEntry] = {}
         self._bindings = Construct(self, "Bindings")
+        self._controllers = Construct(self, "Controllers")
         self._grants = DependencyGroup()
 
     @property
-    def accounts(self) -> Mapping[str, BoundServiceAccount]:
-        """The accounts added so far, by `namespace/name`."""
+    def accounts(self) -> Mapping[str, ServiceAccount]:
+        """The service accounts added so far, by `namespace/name`."""
         return dict(self._accounts)
 
     @property
@@ -315,11 +307,10 @@ class IrsaServiceAccounts(Construct):
 
     def add(
         self,
-        id: str,
+        service_account: ServiceAccountIdentity | str,
         *,
-        namespace: str,
-        name: str,
-        ownership: Ownership = Ownership.CREATE,
+        id: str | None = None,
+        ownership: Ownership | str = Ownership.CREATE,
         restart: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
@@ -327,30 +318,18 @@ class IrsaServiceAccounts(Construct):
         force: bool = False,
         token_expiration: Duration | None = None,
         regional_sts: bool | None = None,
-        audience: str = STS_AUDIENCE,
         helm_values_path: str = "serviceAccount",
         role_arn: str | None = None,
-        role_name: str | None = None,
-        path: str | None = None,
-        permissions_boundary: iam.IManagedPolicy | None = None,
-        managed_policies: Sequence[iam.IManagedPolicy] = (),
-        inline_policies: Mapping[str, iam.PolicyDocument | Mapping[str, Any]] | None = None,
-        max_session_duration: Duration | None = None,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        trusts: Sequence[Trust] = (),
-        trust_policy_characters: int = TRUST_POLICY_CHARACTERS,
-        allow_default_service_account: bool = False,
-    ) -> BoundServiceAccount:
+        **role: Unpack[RoleOptions],
+    ) -> ServiceAccount:
         """Define a service account and the role that only it can assume.
 
         Args:
-            id: id of the role's construct below this one, used once.
-            namespace: RFC 1123 label.
-            name: RFC 1123 subdomain.
-            ownership: whose object the account is. Default: ours, `CREATE`.
+            service_account: `namespace/name`, or an identity.
+            id: id of its construct below this one. Default: `namespace.name`.
+            ownership: whose object it is. Default: ours, `CREATE`.
             restart: workloads to restart when their role changes, such as `deployment/api`, or `*`
-                for all of the namespace that use the account. Default: none.
+                for all of the namespace that use the service account. Default: none.
             labels: more labels of the object, which no chart takes from us. Default: none.
             annotations: more annotations of the object, or with `HELM` in the chart's values.
                 Default: none.
@@ -360,183 +339,152 @@ class IrsaServiceAccounts(Construct):
             token_expiration: life of a token, 600 to 86,400 seconds. Default: the webhook's, a day.
             regional_sts: whether SDKs call the region's STS. Default: yes; with `ADOPT`, what the
                 object says.
-            audience: value of `aud` in tokens and trust policy. Default: `sts.amazonaws.com`.
             helm_values_path: where the chart takes its service account from, with dots. Default:
                 `serviceAccount`.
-            role_arn: an existing role to bind instead of making one; it takes no option of a role.
-                Default: a role is made.
-            role_name: 1 to 64 characters. Default: CloudFormation names the role.
-            path: path of the role, with slashes at both ends. Default: that of this construct.
-            permissions_boundary: ceiling on every grant. Default: that of this construct.
-            managed_policies: policies attached at definition, at most 10 without a raised quota.
-                Default: none.
-            inline_policies: documents by name, 10,240 characters together with the grants. Default:
-                none.
-            max_session_duration: 1 to 12 hours. Default: 1 hour, set by IAM.
-            description: at most 1,000 characters. Default: none.
-            tags: tags of the role besides `ServiceAccountName`, `ServiceAccountNamespace` and
-                `ClusterName`, or in their place; at most 50 together. Default: none.
-            trusts: accounts of more clusters that may assume the role. Default: none.
-            trust_policy_characters: the account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
-            allow_default_service_account: whether the account named `default` may have the role.
-                Default: no.
+            role_arn: an existing role to bind instead of making one; it takes no option of a role
+                but *audience*. Default: a role is made.
+            role: see `RoleOptions`; the *audience* is that of the tokens too.
 
         Returns:
-            The account, its role, and what a chart needs; pass it to any `grant_*` method.
+            The service account, its role, and what a chart needs. Pass it to any `grant_*` method,
+            and to `node.add_dependency` of what needs it.
 
         Raises:
             InvalidInput: a rule of Kubernetes or IAM is broken; all faults are listed.
         """
-        identity, faults = _read(ServiceAccountIdentity, namespace, name)
-        whose, more = _read(Ownership, ownership)
-        ownership = whose or Ownership.CREATE
         seconds, untimely = seconds_of(token_expiration, of="token_expiration")
-        faults += [
-            *more,
-            *untimely,
-            *token_expiration_faults(seconds),
-            *metadata_faults(labels=labels or {}, annotations=annotations or {}),
-            *binding_faults(
-                ownership,
-                force=force,
-                create_namespace=create_namespace,
-                restart=restart,
-                labels=labels,
-                annotations=annotations,
-            ),
-            *self._taken_faults(id, identity),
-        ]
+        request, faults = ServiceAccountRequest.read(
+            service_account,
+            ownership=ownership,
+            restart=restart,
+            labels=labels,
+            annotations=annotations,
+            create_namespace=create_namespace,
+            force=force,
+            token_expiration=seconds,
+            regional_sts=regional_sts,
+            helm_values_path=helm_values_path,
+        )
+        faults += [*untimely, *self._taken_faults(id, request)]
         if create_namespace and self._kubernetes_group:
             faults.append(
                 "create_namespace must go without kubernetes_group, got both; let whoever applies"
                 " its RBAC make the namespace first"
             )
         if role_arn is not None:
-            faults += [
-                *default_account_faults(
-                    [] if identity is None else [identity], allowed=allow_default_service_account
-                ),
-                *existing_role_faults(
-                    role_arn,
-                    role_name=role_name,
-                    path=path,
-                    permissions_boundary=permissions_boundary,
-                    managed_policies=managed_policies,
-                    inline_policies=inline_policies,
-                    max_session_duration=max_session_duration,
-                    description=description,
-                    tags=tags,
-                    trusts=trusts,
-                ),
-            ]
-        refuse(faults)
-        if identity is None:  # pragma: no cover (refused above; for the type checker)
-            raise AssertionError
+            faults += _existing_role_faults(request, role_arn, role)
+        if request is None or faults:
+            raise InvalidInput(faults)
 
-        created = None
-        if role_arn is None:
-            with withdrawn_if_refused(self, id):
-                created = IrsaRole(
-                    self,
-                    id,
-                    oidc_provider=self.oidc_provider,
-                    service_accounts=[identity],
-                    audience=audience,
-                    role_name=role_name,
-                    path=path or self.settings.role_path,
-                    permissions_boundary=permissions_boundary or self.settings.permissions_boundary,
-                    managed_policies=managed_policies,
-                    inline_policies=inline_policies,
-                    max_session_duration=max_session_duration,
-                    description=description,
-                    tags={**role_tags(identity, self.cluster.cluster_name), **(tags or {})},
-                    trusts=trusts,
-                    trust_policy_characters=trust_policy_characters,
-                    grants=self._grants,
-                    allow_default_service_account=allow_default_service_account,
-                )
-            role_arn = created.role_arn
-        own = webhook_annotations(
-            role_arn=role_arn,
-            audience=None if audience == STS_AUDIENCE else audience,
-            regional_sts=_regional_sts(regional_sts, ownership),
-            token_expiration=seconds,
-        )
-        account = BoundServiceAccount(
-            identity=identity,
-            ownership=ownership,
-            role_arn=role_arn,
-            role=created,
-            annotations=own,
-            binding=self._bindings,
-            helm_values=_helm_values(
-                helm_values_path, identity, ownership, {**(annotations or {}), **own}
-            ),
-        )
-        if ownership in (Ownership.CREATE, Ownership.ADOPT):
-            with withdrawn_if_refused(self, id):
-                self._bind(
-                    BoundEntry(
-                        key=str(identity),
-                        role_arn=role_arn,
-                        role_arn_characters=ROLE_ARN_CHARACTERS
-                        + (
-                            PATH_CHARACTERS
-                            if created is None
-                            else len(path or self.settings.role_path or "")
-                        ),
-                        ownership=ownership,
-                        labels=labels or {},
-                        annotations={**(annotations or {}), **own},
-                        restart=tuple(restart),
-                        force=force,
-                        create_namespace=create_namespace,
-                    )
-                )
-            self._namespaces.add(namespace)
-            self._creates_namespaces |= create_namespace
-        if created is not None:
-            self._ids.add(id)
-        self.claims.take(identity, self._claimant)
-        self._accounts[str(identity)] = account
+        id = id or _id_of(request.identity)  # noqa: A001 (as the argument)
+        with withdrawn_if_refused(self, id):
+            account = ServiceAccount(
+                self, id, request=request, role_arn=role_arn, options=role, grants=self._grants
+            )
+            if request.ownership.is_applied:
+                path = role.get("path") or self.roles.path or ""
+                self._bind(request, account, path=PATH_CHARACTERS if role_arn else len(path))
+        self.claims.take(request.identity, self._claimant)
+        self._ids.add(id)
+        self._accounts[str(request.identity)] = account
         return account
 
-    def _taken_faults(self, id: str, identity: ServiceAccountIdentity | None) -> Iterator[str]:
-        if identity is not None:
-            yield from self.claims.faults(identity, self._claimant)
+    def add_controller(
+        self,
+        spec: ControllerSpec,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        name: str | None = None,
+        cluster_name: str | None = None,
+        **options: Unpack[ServiceAccountOptions],
+    ) -> Controller:
+        """Define the service account of a controller, and the role that holds the least it needs.
+
+        Args:
+            spec: the controller and its scopes, of `irsa_stack.controllers`.
+            id: id of the role's construct below this one, used once; needed for a second controller
+                of a kind. Default: the class of *spec*.
+            namespace: namespace that its chart is installed in. Default: that of *spec*.
+            name: name of its service account. Default: that of *spec*.
+            cluster_name: name of the cluster, where that of *cluster* is known at deploy only and
+                policies are to be read at synth. Default: that of *cluster*.
+            options: as for `add`. Default of *ownership*: `CREATE`, or `ADOPT` where the chart
+                always makes the service account.
+
+        Returns:
+            The controller: grantable, with its role and `chart_values` for its chart.
+
+        Raises:
+            InvalidInput: a scope or an option breaks a rule; all faults are listed.
+        """
+        id = id or type(spec).__name__  # noqa: A001 (as the argument)
+        refuse(self._taken_faults(id, None))
+        with withdrawn_if_refused(self._controllers, id):
+            return Controller(
+                self._controllers,
+                id,
+                service_accounts=self,
+                spec=spec,
+                namespace=namespace,
+                name=name,
+                cluster_name=cluster_name,
+                **options,
+            )
+
+    def _taken_faults(self, id: str | None, request: ServiceAccountRequest | None) -> Iterator[str]:
+        if request is not None:
+            yield from self.claims.faults(request.identity, self._claimant)
         if id in self._ids:
             yield f"id must be one that nothing in {self.node.path} has, got {id!r}; choose another"
 
-    def _bind(self, entry: BoundEntry) -> None:
-        """Let the custom resource carry *entry*, defining it at the first call."""
+    def _bind(self, request: ServiceAccountRequest, account: ServiceAccount, *, path: int) -> None:
+        """Let the custom resource carry *account*; its role's path has *path* characters."""
+        entry = BoundEntry(
+            key=str(request.identity),
+            role_arn=account.role_arn,
+            role_arn_characters=ROLE_ARN_CHARACTERS + path,
+            ownership=request.ownership,
+            labels=request.labels,
+            annotations={**request.annotations, **account.annotations},
+            restart=request.restart,
+            force=request.force,
+            create_namespace=request.create_namespace,
+        )
         refuse(size_faults(self._entries, entry))
         if self._function is None:
-            with withdrawn_if_refused(self, "Binder"):
-                self._function = self._define_function()
-            resource = CustomResource(
-                self._bindings,
-                # The id that it has had from the start: under another, all would be bound anew.
-                "Batch0",
-                resource_type="Custom::ServiceAccounts",
-                service_token=self._function.service_token,
-                service_timeout=SERVICE_TIMEOUT,
-                properties={
-                    "Cluster": {
-                        "Name": self.cluster.cluster_name,
-                        "Endpoint": self.cluster.endpoint,
-                        "CertificateAuthorityData": self.cluster.certificate_authority_data,
-                    },
-                    "Manifest": COMMON_MANIFEST,
-                    **self._rollout,
-                    **self.refresh,
-                    "ServiceAccounts": produced(
-                        lambda: {key: one.property for key, one in sorted(self._entries.items())}
-                    ),
-                },
-            )
-            # A pod must not find its role before the role has its permissions.
-            resource.node.add_dependency(self._grants, self._function.ready, *self._access)
+            self._define_binding()
+        Dependable.implement(account, Dependable.of(self._bindings))
         self._entries[entry.key] = entry
+        self._namespaces.add(request.identity.namespace)
+        self._creates_namespaces |= request.create_namespace
+
+    def _define_binding(self) -> None:
+        with withdrawn_if_refused(self, "Binder"):
+            self._function = self._define_function()
+        resource = CustomResource(
+            self._bindings,
+            # The id that it has had from the start: under another, all would be bound anew.
+            "Batch0",
+            resource_type="Custom::ServiceAccounts",
+            service_token=self._function.service_token,
+            service_timeout=SERVICE_TIMEOUT,
+            properties={
+                "Cluster": {
+                    "Name": self.cluster.cluster_name,
+                    "Endpoint": self.cluster.endpoint,
+                    "CertificateAuthorityData": self.cluster.certificate_authority_data,
+                },
+                "Manifest": COMMON_MANIFEST,
+                **self._rollout,
+                **self.refresh,
+                "ServiceAccounts": produced(
+                    lambda: {key: one.property for key, one in sorted(self._entries.items())}
+                ),
+            },
+        )
+        # A pod must not find its role before the role has its permissions.
+        resource.node.add_dependency(self._grants, self._function.ready, *self._access)
 
     def _define_function(self) -> HandlerFunction:
         function = HandlerFunction(
@@ -546,7 +494,8 @@ class IrsaServiceAccounts(Construct):
             description="Binds service accounts to their roles",
             timeout=FUNCTION_SECONDS,
             service_timeout=SERVICE_TIMEOUT,
-            settings=self.settings,
+            functions=self.functions,
+            roles=self.roles,
             statements=[describe_cluster(self, self.cluster.cluster_name)],
             layers=[self.kubectl_layer],
             architecture=ARCHITECTURE,
@@ -583,7 +532,7 @@ def withdrawn_if_refused(scope: Construct, id: str) -> Iterator[None]:
 
 
 def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, str]:
-    """Return the tags that say which account of which cluster a role is for."""
+    """Return the tags that say which service account of which cluster a role is for."""
     return {
         "ServiceAccountName": identity.name,
         "ServiceAccountNamespace": identity.namespace,
@@ -591,38 +540,54 @@ def role_tags(identity: ServiceAccountIdentity, cluster_name: str) -> dict[str, 
     }
 
 
-def _regional_sts(asked: bool | None, ownership: Ownership) -> bool | None:  # noqa: FBT001
-    """Decide for our objects, and leave those of others as they are unless asked."""
-    return None if asked is None and ownership is Ownership.ADOPT else asked is not False
+def _define_role(
+    account: ServiceAccount,
+    accounts: ServiceAccounts,
+    options: RoleOptions,
+    grants: DependencyGroup,
+) -> IrsaRole:
+    given: RoleOptions = {
+        **options,
+        "path": options.get("path") or accounts.roles.path,
+        "permissions_boundary": (
+            options.get("permissions_boundary") or accounts.roles.permissions_boundary
+        ),
+        "tags": {
+            **role_tags(account.identity, accounts.cluster.cluster_name),
+            **(options.get("tags") or {}),
+        },
+    }
+    return IrsaRole(
+        account,
+        # It has the logical id of the service account's construct, of which it is all there is.
+        "Default",
+        oidc_provider=accounts.oidc_provider,
+        service_accounts=[account.identity],
+        grants=grants,
+        **given,
+    )
 
 
-def _helm_values(
-    path: str,
-    identity: ServiceAccountIdentity,
-    ownership: Ownership,
-    annotations: Mapping[str, str],
-) -> dict[str, Any]:
-    """Return what a chart needs to use the account, or to make it with our annotations."""
-    values: dict[str, Any] = {"name": identity.name}
-    if ownership is Ownership.HELM:
-        values = {"create": True, **values, "annotations": dict(annotations)}
-    else:
-        values = {"create": False, **values}
-    for key in reversed(path.split(".")):
-        values = {key: values}
-    return values
+def _id_of(identity: ServiceAccountIdentity) -> str:
+    """Return a construct's id; a namespace has no dot, so `a-b` of `c` and `b-c` of `a` differ."""
+    return f"{identity.namespace}.{identity.name}"
 
 
-def _read(kind: Callable[..., _T], *values: object) -> tuple[_T | None, list[str]]:
-    """Return what *values* stand for, or why they stand for nothing."""
-    try:
-        return kind(*values), []
-    except InvalidInput as error:
-        return None, list(error.faults)
+def _existing_role_faults(
+    request: ServiceAccountRequest | None, role_arn: str, options: RoleOptions
+) -> Iterator[str]:
+    """Refuse what is no role, and options of a role that is made elsewhere."""
+    yield from default_account_faults(
+        [] if request is None else [request.identity],
+        allowed=options.get("allow_default_service_account", False),
+    )
+    ours = ("audience", "allow_default_service_account")
+    theirs = {name: value for name, value in options.items() if name not in ours}
+    yield from existing_role_faults(role_arn, **theirs)
 
 
 def _namespaces_faults(namespaces: Sequence[str]) -> Iterator[str]:
-    if faults := list_faults(namespaces, of="namespaces"):
+    if faults := no_list_faults(namespaces, of="namespaces"):
         yield from faults
         return
     for namespace in namespaces:

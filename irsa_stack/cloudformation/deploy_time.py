@@ -12,6 +12,11 @@ from collections.abc import Sequence
 TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
 _LIST_TOKEN = re.compile(r"#\{Token\[[^\]]*\]\}")
 
+# CloudFormation's pseudo parameters, as `fn_sub` knows them; only it resolves them.
+PARTITION = "${Token[AWS.Partition.0]}"
+REGION = "${Token[AWS.Region.0]}"
+AWS_ACCOUNT_ID = "${Token[AWS.AccountId.0]}"
+
 
 def is_deploy_time(value: object) -> bool:
     """Whether *value* is text that is, or holds, what only CloudFormation can resolve."""

@@ -1,4 +1,4 @@
-"""What the AWS Load Balancer Controller may do: keep the load balancers of one cluster.
+"""AWS Load Balancer Controller, once called alb-ingress-controller: balancers of one cluster.
 
 Upstream's policy asks only that a load balancer *has* the tag `elbv2.k8s.aws/cluster`, whatever
 its value, and lets listeners, rules and security groups be changed wherever they are: two clusters
@@ -12,125 +12,150 @@ See:
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.controllers.statements import (
-    Document,
-    Place,
-    Statement,
-    allow,
-    document,
-    vpc_owner_faults,
-)
+from irsa_stack.controllers.scopes import Kind, list_faults, vpc_owner_faults
+from irsa_stack.controllers.spec import Cluster, ControllerSpec
+from irsa_stack.controllers.statements import Location, Statement, allow
 from irsa_stack.controllers.upstream import Upstream
-from irsa_stack.eks.naming import cluster_name_faults, vpc_id_faults
-from irsa_stack.faults import refuse
-
-UPSTREAM = Upstream(
-    policy="https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/docs/install/iam_policy.json",
-    version="v3.5.0",
-    released="2026-08-03",
-    minimum="v2.4.0",
-    because="tags listeners and rules too, by which they are told from another cluster's",
-    chart="aws-load-balancer-controller",
-    repository="https://aws.github.io/eks-charts",
-    chart_version="3.5.0",
-)
-
-WILDCARDS = {
-    "Describe": "these are described on no resource level; nothing is written",
-    "ReadAddressPools": "pools of this region and account, read only",
-    "ReadCertificates": "certificates of this region and account, read only",
-    "ReadUserPoolClients": "user pools of this region and account, read only",
-    "CreateSecurityGroup": "its id is not known before; only with the tag of this cluster",
-    "TagNewSecurityGroup": "its id is not known before; only while it is made for this cluster",
-    "TagSecurityGroups": "security groups come and go; only those of this cluster",
-    "DeleteSecurityGroups": "security groups come and go; only those of this cluster",
-    "ChangeIngress": "the nodes' and pods' groups must let load balancers in; those of this VPC",
-    "Create": "their ids are not known before; only with the tag of this cluster",
-    "CreateListeners": "their ids are not known before; only on load balancers of this cluster",
-    "TagNew": "their ids are not known before; only while they are made for this cluster",
-    "TagNewListeners": "their ids are not known before; only while they are made for this cluster",
-    "Tag": "they come and go with Ingresses and Services; only those of this cluster",
-    "TagListeners": "they come and go with Ingresses; only those of this cluster",
-    "ChangeLoadBalancers": "they come and go; only those of this cluster",
-    "ChangeTargetGroups": "they come and go; only those of this cluster",
-    "ChangeListeners": "they come and go; only those of this cluster",
-    "ChangeRules": "they come and go; only those of this cluster",
-    "OrderRules": "ELB evaluates no tags for it; rules of this region and account",
-    "ReadWebAcls": "web ACLs of the account, read only",
-    "ReadProtections": "Shield's protections of the account, read only",
-    "PermitWebAcl": "ELB offers no resource level for it; WAF asks for it beside its own action",
-    "AssociateWebAcl": "web ACLs and load balancers of this region and account; WAF has no tag key",
-    "Protect": "Shield offers no resource level for it",
-    "Unprotect": "Shield's protections of this account; the controller does not tag them",
-}
-"""Why a statement names more than single resources."""
 
 CLUSTER_TAG = "elbv2.k8s.aws/cluster"
 """See: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/deploy/tracking/provider.go"""
 
-PARTITIONS_WITHOUT_PROTECTION = ("aws-cn",)
-"""Where the controller must be told to leave WAF and Shield alone.
-
-See: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/1256
-"""
-
-
-def protected_by_default(partition: str) -> bool:
-    """Whether the controller works with WAF and Shield in *partition* unless told otherwise."""
-    return partition not in PARTITIONS_WITHOUT_PROTECTION
+_TARGET_GROUP = Kind(
+    r"arn:[^*]+:targetgroup/[^*]+",
+    "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/legacy/0a1b2c3d4e5f6071",
+    "copy them from `aws elbv2 describe-target-groups`",
+)
 
 
-def policy_documents(
-    *,
-    place: Place,
-    cluster_name: str,
-    vpc_id: str,
-    target_groups: Sequence[str] = (),
-    waf: bool | None = None,
-    shield: bool | None = None,
-) -> dict[str, Document]:
-    """Return the policies of the controller by name, each small enough for a managed policy.
+@dataclass(frozen=True, kw_only=True)
+class AwsLoadBalancerController(ControllerSpec):
+    """Keeps the load balancers of one cluster, in its VPC.
 
-    Args:
-        place: partition, region and account of the cluster.
-        cluster_name: name of the cluster, as the controller's `--cluster-name` has it.
-        vpc_id: VPC of the cluster.
-        target_groups: ARNs of target groups made elsewhere, for `TargetGroupBinding`s. Default:
-            only those that the controller makes.
-        waf: whether it associates web ACLs of WAF. Default: yes, but not in China.
-        shield: whether it protects load balancers with Shield Advanced. Default: as *waf*.
+    Four managed policies leave the role's inline room to grants. The chart values hold region and
+    VPC, so that it needs no instance metadata.
 
-    Raises:
-        InvalidInput: a scope is empty or no scope; all faults are listed.
+    Examples:
+        >>> from irsa_stack.controllers import AwsLoadBalancerController
+        >>> from irsa_stack.controllers.spec import Cluster
+        >>> from irsa_stack.controllers.statements import Location
+        >>> ireland = Location(partition="aws", region="eu-west-1", aws_account="111122223333")
+        >>> cluster = Cluster(name="payments-prod", vpc_id="vpc-0123456789abcdef0")
+        >>> AwsLoadBalancerController(shield=False).chart_values(cluster, ireland)["enableShield"]
+        False
     """
-    refuse(
-        [
-            *cluster_name_faults(cluster_name),
-            *vpc_id_faults(vpc_id),
-            *vpc_owner_faults(place.vpc_owner),
-            *_target_groups_faults(target_groups),
-        ]
+
+    vpc_id: str | None = None
+    """VPC of the cluster. Default: what the cluster says."""
+    vpc_owner: str | None = None
+    """AWS account of the VPC, if it is shared with the cluster's. Default: the cluster's."""
+    region: str | None = None
+    """Region of the cluster. Default: that of the stack."""
+    target_groups: Sequence[str] = ()
+    """ARNs of target groups made elsewhere, for `TargetGroupBinding`s. Default: only those that the
+    controller makes."""
+    waf: bool | None = None
+    """Whether it associates web ACLs of WAF. Default: yes, but not in China."""
+    shield: bool | None = None
+    """Whether it protects load balancers with Shield Advanced. Default: yes, but not in China."""
+
+    upstream = Upstream(
+        policy="https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/docs/install/iam_policy.json",
+        version="v3.5.0",
+        released="2026-08-03",
+        minimum="v2.4.0",
+        because="tags listeners and rules too, by which they are told from another cluster's",
+        chart="aws-load-balancer-controller",
+        repository="https://aws.github.io/eks-charts",
+        chart_version="3.5.0",
     )
-    default = protected_by_default(place.partition)
-    protection = [
-        *(_waf(place) if (default if waf is None else waf) else []),
-        *(_shield(place) if (default if shield is None else shield) else []),
-    ]
-    return {
-        "Discovery": document(*_discovery(place, vpc_id)),
-        "SecurityGroups": document(*_security_groups(place, cluster_name, vpc_id)),
-        "LoadBalancers": document(
-            *_load_balancers(place, cluster_name, target_groups), *protection
-        ),
-        "Listeners": document(*_listeners(place, cluster_name)),
+    service_account = "aws-load-balancer-controller"
+    needs_vpc = True
+    wildcards = {
+        "Describe": "these are described on no resource level; nothing is written",
+        "ReadAddressPools": "pools of this region and account, read only",
+        "ReadCertificates": "certificates of this region and account, read only",
+        "ReadUserPoolClients": "user pools of this region and account, read only",
+        "CreateSecurityGroup": "its id is not known before; only with the tag of this cluster",
+        "TagNewSecurityGroup": "its id is not known before; only while it is made for this cluster",
+        "TagSecurityGroups": "security groups come and go; only those of this cluster",
+        "DeleteSecurityGroups": "security groups come and go; only those of this cluster",
+        "ChangeIngress": "nodes and pods must let load balancers in; groups of this VPC",
+        "Create": "their ids are not known before; only with the tag of this cluster",
+        "CreateListeners": "ids are not known before; only on load balancers of this cluster",
+        "TagNew": "their ids are not known before; only while they are made for this cluster",
+        "TagNewListeners": "ids are not known before; only while they are made for this cluster",
+        "Tag": "they come and go with Ingresses and Services; only those of this cluster",
+        "TagListeners": "they come and go with Ingresses; only those of this cluster",
+        "ChangeLoadBalancers": "they come and go; only those of this cluster",
+        "ChangeTargetGroups": "they come and go; only those of this cluster",
+        "ChangeListeners": "they come and go; only those of this cluster",
+        "ChangeRules": "they come and go; only those of this cluster",
+        "OrderRules": "ELB evaluates no tags for it; rules of this region and account",
+        "ReadWebAcls": "web ACLs of the account, read only",
+        "ReadProtections": "Shield's protections of the account, read only",
+        "PermitWebAcl": "ELB offers no resource level for it; WAF asks for it too",
+        "AssociateWebAcl": "web ACLs and load balancers of this region; WAF has no tag key",
+        "Protect": "Shield offers no resource level for it",
+        "Unprotect": "Shield's protections of this account; the controller does not tag them",
     }
 
+    def faults(self) -> Iterator[str]:
+        yield from vpc_owner_faults(self.vpc_owner)
+        yield from list_faults(self.target_groups, _TARGET_GROUP, of="target_groups")
 
-def _discovery(place: Place, vpc_id: str) -> list[Statement]:
-    iam = f"arn:{place.partition}:iam::{place.account}"
+    def statements(self, cluster: Cluster, location: Location) -> dict[str, list[Statement]]:
+        location = self._placed(location)
+        vpc_arn = f"{self._vpc_arn_prefix(location)}:vpc/{self.vpc_of(cluster)}"
+        waf, shield = self._protects(location)
+        return {
+            "Discovery": _discovery(location, vpc_arn),
+            "SecurityGroups": _security_groups(location, cluster.name, vpc_arn),
+            "LoadBalancers": [
+                *_load_balancers(location, cluster.name, self.target_groups),
+                *(_waf(location) if waf else []),
+                *(_shield(location) if shield else []),
+            ],
+            "Listeners": _listeners(location, cluster.name),
+        }
+
+    def chart_values(self, cluster: Cluster, location: Location) -> dict[str, Any]:
+        location = self._placed(location)
+        waf, shield = self._protects(location)
+        return {
+            "clusterName": cluster.name,
+            "region": location.region,
+            "vpcId": self.vpc_of(cluster),
+            "enableShield": shield,
+            # WAF Classic, which has ended; the policy has none of its actions.
+            # https://docs.aws.amazon.com/waf/latest/developerguide/classic-waf-chapter.html
+            "enableWaf": False,
+            "enableWafv2": waf,
+        }
+
+    def _placed(self, location: Location) -> Location:
+        return replace(location, region=self.region or location.region)
+
+    def _vpc_arn_prefix(self, location: Location) -> str:
+        owner = self.vpc_owner or location.aws_account
+        return f"arn:{location.partition}:ec2:{location.region}:{owner}"
+
+    def _protects(self, location: Location) -> tuple[bool, bool]:
+        """Say whether WAF and Shield are used.
+
+        See: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/1256
+        """
+        default = not location.is_china
+        return (
+            default if self.waf is None else self.waf,
+            default if self.shield is None else self.shield,
+        )
+
+
+def _discovery(location: Location, vpc_arn: str) -> list[Statement]:
+    iam = location.iam_arn("").rstrip(":")
     linked_role = "aws-service-role/elasticloadbalancing.amazonaws.com"
     return [
         allow(
@@ -168,17 +193,17 @@ def _discovery(place: Place, vpc_id: str) -> list[Statement]:
             ],
             ["*"],
         ),
-        allow("ReadVpc", ["ec2:GetSecurityGroupsForVpc"], [place.vpc_arn(vpc_id)]),
-        allow("ReadAddressPools", ["ec2:GetCoipPoolUsage"], [place.arn("ec2", "coip-pool/*")]),
+        allow("ReadVpc", ["ec2:GetSecurityGroupsForVpc"], [vpc_arn]),
+        allow("ReadAddressPools", ["ec2:GetCoipPoolUsage"], [location.arn("ec2", "coip-pool/*")]),
         allow(
             "ReadCertificates",
             ["acm:DescribeCertificate", "iam:GetServerCertificate"],
-            [place.arn("acm", "certificate/*"), f"{iam}:server-certificate/*"],
+            [location.arn("acm", "certificate/*"), f"{iam}:server-certificate/*"],
         ),
         allow(
             "ReadUserPoolClients",
             ["cognito-idp:DescribeUserPoolClient"],
-            [place.arn("cognito-idp", "userpool/*")],
+            [location.arn("cognito-idp", "userpool/*")],
         ),
         allow(
             "CreateLinkedRole",
@@ -189,9 +214,9 @@ def _discovery(place: Place, vpc_id: str) -> list[Statement]:
     ]
 
 
-def _security_groups(place: Place, cluster_name: str, vpc_id: str) -> list[Statement]:
-    groups = [place.arn("ec2", "security-group/*")]
-    in_vpc = {"ec2:Vpc": place.vpc_arn(vpc_id)}
+def _security_groups(location: Location, cluster_name: str, vpc_arn: str) -> list[Statement]:
+    groups = [location.arn("ec2", "security-group/*")]
+    in_vpc = {"ec2:Vpc": vpc_arn}
     return [
         allow(
             "CreateSecurityGroup",
@@ -199,7 +224,7 @@ def _security_groups(place: Place, cluster_name: str, vpc_id: str) -> list[State
             groups,
             {"StringEquals": _requested(cluster_name)},
         ),
-        allow("CreateInVpc", ["ec2:CreateSecurityGroup"], [place.vpc_arn(vpc_id)]),
+        allow("CreateInVpc", ["ec2:CreateSecurityGroup"], [vpc_arn]),
         allow(
             "TagNewSecurityGroup",
             ["ec2:CreateTags"],
@@ -234,10 +259,10 @@ def _security_groups(place: Place, cluster_name: str, vpc_id: str) -> list[State
 
 
 def _load_balancers(
-    place: Place, cluster_name: str, target_groups: Sequence[str]
+    location: Location, cluster_name: str, target_groups: Sequence[str]
 ) -> list[Statement]:
-    load_balancers = _elb(place, "loadbalancer/app/*/*", "loadbalancer/net/*/*")
-    own_groups = _elb(place, "targetgroup/*/*")
+    load_balancers = _elb(location, "loadbalancer/app/*/*", "loadbalancer/net/*/*")
+    own_groups = _elb(location, "targetgroup/*/*")
     owned = {"StringEquals": _owned(cluster_name)}
     statements = [
         allow(
@@ -302,10 +327,10 @@ def _load_balancers(
     return statements
 
 
-def _listeners(place: Place, cluster_name: str) -> list[Statement]:
-    load_balancers = _elb(place, "loadbalancer/app/*/*", "loadbalancer/net/*/*")
-    listeners = _elb(place, "listener/app/*/*/*", "listener/net/*/*/*")
-    rules = _elb(place, "listener-rule/app/*/*/*/*", "listener-rule/net/*/*/*/*")
+def _listeners(location: Location, cluster_name: str) -> list[Statement]:
+    load_balancers = _elb(location, "loadbalancer/app/*/*", "loadbalancer/net/*/*")
+    listeners = _elb(location, "listener/app/*/*/*", "listener/net/*/*/*")
+    rules = _elb(location, "listener-rule/app/*/*/*/*", "listener-rule/net/*/*/*/*")
     owned = {"StringEquals": _owned(cluster_name)}
     return [
         # The tag of the new one, and that of the load balancer or listener that it is made on.
@@ -349,7 +374,7 @@ def _listeners(place: Place, cluster_name: str) -> list[Statement]:
     ]
 
 
-def _waf(place: Place) -> list[Statement]:
+def _waf(location: Location) -> list[Statement]:
     """WAF v2 only: WAF Classic has ended, and the chart values switch it off."""
     return [
         allow(
@@ -362,14 +387,14 @@ def _waf(place: Place) -> list[Statement]:
             "AssociateWebAcl",
             ["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL"],
             [
-                place.arn("elasticloadbalancing", "loadbalancer/app/*/*"),
-                place.arn("wafv2", "regional/webacl/*/*"),
+                location.arn("elasticloadbalancing", "loadbalancer/app/*/*"),
+                location.arn("wafv2", "regional/webacl/*/*"),
             ],
         ),
     ]
 
 
-def _shield(place: Place) -> list[Statement]:
+def _shield(location: Location) -> list[Statement]:
     return [
         allow(
             "ReadProtections",
@@ -380,13 +405,13 @@ def _shield(place: Place) -> list[Statement]:
         allow(
             "Unprotect",
             ["shield:DeleteProtection"],
-            [f"arn:{place.partition}:shield::{place.account}:protection/*"],
+            [f"arn:{location.partition}:shield::{location.aws_account}:protection/*"],
         ),
     ]
 
 
-def _elb(place: Place, *resources: str) -> list[str]:
-    return [place.arn("elasticloadbalancing", resource) for resource in resources]
+def _elb(location: Location, *resources: str) -> list[str]:
+    return [location.arn("elasticloadbalancing", resource) for resource in resources]
 
 
 def _created(cluster_name: str, *actions: str) -> dict[str, dict[str, Any]]:
@@ -413,17 +438,3 @@ def _retag(cluster_name: str) -> dict[str, dict[str, Any]]:
         "StringEquals": _owned(cluster_name),
         "Null": {f"aws:RequestTag/{CLUSTER_TAG}": "true"},
     }
-
-
-def _target_groups_faults(target_groups: Sequence[str]) -> Iterator[str]:
-    if isinstance(target_groups, str):
-        yield f"target_groups must be a list, got {target_groups!r}; put it in brackets"
-        return
-    for arn in target_groups:
-        if is_deploy_time(arn):
-            continue
-        if ":targetgroup/" not in arn or not arn.startswith("arn:") or "*" in arn:
-            yield (
-                "target_groups must hold ARNs of single target groups, got"
-                f" {arn!r}; copy them from `aws elbv2 describe-target-groups`"
-            )

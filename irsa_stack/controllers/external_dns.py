@@ -1,33 +1,19 @@
-"""What external-dns may do: change the records of named zones, and no other.
+"""external-dns: changes the records of named zones, and no other.
 
 See: https://github.com/kubernetes-sigs/external-dns/blob/v0.22.0/docs/tutorials/aws.md
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.controllers.statements import Document, Statement, allow, document
+from irsa_stack.controllers.scopes import ROLE, Kind, list_faults
+from irsa_stack.controllers.spec import Cluster, ControllerSpec
+from irsa_stack.controllers.statements import Location, Statement, allow
 from irsa_stack.controllers.upstream import Upstream
-from irsa_stack.faults import refuse
-from irsa_stack.iam.arn import arn_faults
-
-UPSTREAM = Upstream(
-    policy="https://github.com/kubernetes-sigs/external-dns/blob/v0.22.0/docs/tutorials/aws.md",
-    version="v0.22.0",
-    released="2026-08-19",
-    minimum="v0.15.0",
-    because="reads the tags of all zones in one call, route53:ListTagsForResources",
-    chart="external-dns",
-    repository="https://kubernetes-sigs.github.io/external-dns/",
-    chart_version="1.21.1",
-)
-
-WILDCARDS = {
-    "FindZones": "Route 53 lists zones on no resource level; nothing is written",
-}
-"""Why a statement names all resources."""
+from irsa_stack.faults import no_list_faults
 
 RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NAPTR", "NS", "SRV", "TXT")
 """Types that external-dns keeps in Route 53.
@@ -40,68 +26,134 @@ DEFAULT_RECORD_TYPES = ("A", "AAAA", "CNAME")
 
 _NAMES = "route53:ChangeResourceRecordSetsNormalizedRecordNames"
 _TYPES = "route53:ChangeResourceRecordSetsRecordTypes"
-_ZONE_ID = re.compile(r"Z[0-9A-Z]{1,31}")
-_ZONE_ARN = re.compile(r"arn:(aws[a-z-]*):route53:::hostedzone/(Z[0-9A-Z]{1,31})")
+ZONE = Kind(
+    r"(?:(?:arn:aws[a-z-]*:route53:::|/)?hostedzone/)?Z[0-9A-Z]{1,31}",
+    "Z0123456789ABCDEFGHIJ",
+    "copy the id that `aws route53 list-hosted-zones` prints",
+)
 _RECORD_NAME = re.compile(r"(?:[a-z0-9_*-]{1,63}\.)+[a-z0-9-]{1,63}")
+RECORD_POLICIES = ("upsert-only", "create-only", "sync")
 
 
-def policy_documents(
-    *,
-    partition: str,
-    hosted_zones: Sequence[str] = (),
-    record_names: Sequence[str] = (),
-    record_types: Sequence[str] = (),
-    txt_prefix: str = "",
-    assume_roles: Sequence[str] = (),
-) -> dict[str, Document]:
-    """Return the policy of external-dns by name.
+@dataclass(frozen=True, kw_only=True)
+class ExternalDns(ControllerSpec):
+    """Keeps DNS records of services and ingresses, in the zones that it is given.
 
-    Args:
-        partition: such as `aws` or `aws-cn`.
-        hosted_zones: ids or ARNs of the zones whose records it may change.
-        record_names: names that it may change, `*` standing for any characters. The names of the
-            registry's TXT records are added. Default: every name of the zones.
-        record_types: types that it may change; `TXT` is added for the registry. Default: all.
-        txt_prefix: the controller's `--txt-prefix`. Default: none.
-        assume_roles: ARNs of the roles that hold zones of other accounts. Default: none.
+    Zones of other AWS accounts: give the roles there as `assume_roles`; several need AWS profiles
+    in the controller. The role there gets the policy of
+    `ExternalDns(hosted_zones=...).documents(...)`.
 
-    Raises:
-        InvalidInput: nothing is named, or a name is none; all faults are listed.
+    Examples:
+        >>> from irsa_stack.controllers import ExternalDns
+        >>> dns = ExternalDns(
+        ...     hosted_zones=["Z0123456789ABCDEFGHIJ"], record_names=["*.apps.example.com"]
+        ... )
     """
-    refuse(
-        [
-            *_zones_faults(hosted_zones, partition),
-            *_names_faults(record_names),
-            *_types_faults(record_types),
-            *_roles_faults(assume_roles, partition),
-            *_scope_faults(hosted_zones, record_names, record_types, assume_roles),
-        ]
+
+    hosted_zones: Sequence[str] = ()
+    """Ids or ARNs of the zones whose records it may change."""
+    record_names: Sequence[str] = ()
+    """Names that it may change, `*` standing for any characters. The names of the registry's TXT
+    records are added. Default: every name of the zones."""
+    record_types: Sequence[str] = ()
+    """Types that it may change; `TXT` is added for the registry. Default: all."""
+    txt_prefix: str = ""
+    """The controller's `--txt-prefix`. Default: none."""
+    assume_roles: Sequence[str] = ()
+    """ARNs of the roles that hold zones of other AWS accounts. Default: none."""
+    owner_id: str | None = None
+    """Who the registry says owns a record. Default: the cluster's name."""
+    record_policy: str = "upsert-only"
+    """`upsert-only`, `create-only` or `sync`, which deletes too."""
+
+    upstream = Upstream(
+        policy="https://github.com/kubernetes-sigs/external-dns/blob/v0.22.0/docs/tutorials/aws.md",
+        version="v0.22.0",
+        released="2026-08-19",
+        minimum="v0.15.0",
+        because="reads the tags of all zones in one call, route53:ListTagsForResources",
+        chart="external-dns",
+        repository="https://kubernetes-sigs.github.io/external-dns/",
+        chart_version="1.21.1",
     )
-    statements: list[Statement] = []
-    if hosted_zones:
-        zones = [f"arn:{partition}:route53:::hostedzone/{zone_id(zone)}" for zone in hosted_zones]
-        statements = [
-            allow(
-                "ChangeRecords",
-                ["route53:ChangeResourceRecordSets"],
-                zones,
-                _record_conditions(record_names, record_types, txt_prefix),
-            ),
-            allow(
-                "ReadRecords",
-                ["route53:ListResourceRecordSets", "route53:ListTagsForResources"],
-                zones,
-            ),
-            allow("FindZones", ["route53:ListHostedZones"], ["*"]),
-        ]
-    if assume_roles:
-        statements.append(allow("ReachOtherAccounts", ["sts:AssumeRole"], assume_roles))
-    return {"ExternalDns": document(*statements)}
+    service_account = "external-dns"
+    addon = "external-dns"
+    wildcards = {
+        "FindZones": "Route 53 lists zones on no resource level; nothing is written",
+    }
+
+    def faults(self) -> Iterator[str]:
+        yield from list_faults(self.hosted_zones, ZONE, of="hosted_zones")
+        yield from _names_faults(self.record_names)
+        yield from _types_faults(self.record_types)
+        yield from list_faults(self.assume_roles, ROLE, of="assume_roles")
+        if not self.hosted_zones and not self.assume_roles:
+            yield (
+                f"hosted_zones must name at least one zone, got {list(self.hosted_zones)!r}; pass"
+                " ids or ARNs, or assume_roles for zones of other accounts"
+            )
+        if not self.hosted_zones and (self.record_names or self.record_types):
+            yield (
+                "record_names and record_types must go with hosted_zones, got none; in another"
+                " account the role there holds them"
+            )
+        if self.record_policy not in RECORD_POLICIES:
+            yield (
+                f"record_policy must be of {', '.join(RECORD_POLICIES)}, got"
+                f" {self.record_policy!r}; correct it"
+            )
+
+    def statements(self, cluster: Cluster, location: Location) -> dict[str, list[Statement]]:
+        statements: list[Statement] = []
+        if self.hosted_zones:
+            zones = zone_arns(self.hosted_zones, location)
+            statements = [
+                allow(
+                    "ChangeRecords",
+                    ["route53:ChangeResourceRecordSets"],
+                    zones,
+                    _record_conditions(self.record_names, self.record_types, self.txt_prefix),
+                ),
+                allow(
+                    "ReadRecords",
+                    ["route53:ListResourceRecordSets", "route53:ListTagsForResources"],
+                    zones,
+                ),
+                allow("FindZones", ["route53:ListHostedZones"], ["*"]),
+            ]
+        if self.assume_roles:
+            statements.append(allow("ReachOtherAccounts", ["sts:AssumeRole"], self.assume_roles))
+        return {"ExternalDns": statements}
+
+    def chart_values(self, cluster: Cluster, location: Location) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        if self.hosted_zones:
+            arguments["zone-id-filter"] = [zone_id(zone) for zone in self.hosted_zones]
+        if len(self.assume_roles) == 1:
+            arguments["aws-assume-role"] = self.assume_roles[0]
+        values: dict[str, Any] = {
+            "provider": {"name": "aws"},
+            "policy": self.record_policy,
+            "registry": "txt",
+            "txtOwnerId": self.owner_id or cluster.name,
+            "extraArgs": arguments,
+            "env": [{"name": "AWS_DEFAULT_REGION", "value": location.region}],
+        }
+        if self.txt_prefix:
+            values["txtPrefix"] = self.txt_prefix
+        if self.record_types:
+            values["managedRecordTypes"] = list(self.record_types)
+        return values
 
 
 def zone_id(zone: str) -> str:
     """Return the id in the id, the path or the ARN of a hosted zone."""
     return zone if is_deploy_time(zone) else zone.rpartition("/")[2]
+
+
+def zone_arns(zones: Sequence[str], location: Location) -> list[str]:
+    """Return the ARNs of zones given as ids, paths or ARNs."""
+    return [f"arn:{location.partition}:route53:::hostedzone/{zone_id(zone)}" for zone in zones]
 
 
 def _record_conditions(
@@ -136,28 +188,9 @@ def _written(name: str, types: Sequence[str], txt_prefix: str) -> Iterator[str]:
         yield f"{prefix}{kind}{name}"
 
 
-def _zones_faults(zones: Sequence[str], partition: str) -> Iterator[str]:
-    if isinstance(zones, str):
-        yield f"hosted_zones must be a list, got {zones!r}; put it in brackets"
-        return
-    for zone in zones:
-        if is_deploy_time(zone):
-            continue
-        arn = _ZONE_ARN.fullmatch(zone)
-        if arn is None and not _ZONE_ID.fullmatch(zone.removeprefix("/hostedzone/")):
-            yield (
-                f"hosted_zones must hold ids such as 'Z0123456789ABCDEFGHIJ' or ARNs, got {zone!r};"
-                " copy the id that `aws route53 list-hosted-zones` prints"
-            )
-        elif arn is not None and not is_deploy_time(partition) and arn[1] != partition:
-            yield (
-                f"hosted_zones must be in partition {partition}, got {zone!r}; pass the zone's id"
-            )
-
-
 def _names_faults(names: Sequence[str]) -> Iterator[str]:
-    if isinstance(names, str):
-        yield f"record_names must be a list, got {names!r}; put it in brackets"
+    if faults := no_list_faults(names, of="record_names"):
+        yield from faults
         return
     for name in names:
         if is_deploy_time(name) or not _RECORD_NAME.fullmatch(name):
@@ -168,8 +201,8 @@ def _names_faults(names: Sequence[str]) -> Iterator[str]:
 
 
 def _types_faults(types: Sequence[str]) -> Iterator[str]:
-    if isinstance(types, str):
-        yield f"record_types must be a list, got {types!r}; put it in brackets"
+    if faults := no_list_faults(types, of="record_types"):
+        yield from faults
         return
     for record_type in types:
         if record_type not in RECORD_TYPES:
@@ -177,27 +210,3 @@ def _types_faults(types: Sequence[str]) -> Iterator[str]:
                 f"record_types must be of {', '.join(RECORD_TYPES)}, got {record_type!r};"
                 " external-dns writes no other"
             )
-
-
-def _roles_faults(roles: Sequence[str], partition: str) -> Iterator[str]:
-    if isinstance(roles, str):
-        yield f"assume_roles must be a list, got {roles!r}; put it in brackets"
-        return
-    same = None if is_deploy_time(partition) else partition
-    for role in roles:
-        yield from arn_faults(role, "role", of="assume_roles", partition=same)
-
-
-def _scope_faults(
-    zones: Sequence[str], names: Sequence[str], types: Sequence[str], roles: Sequence[str]
-) -> Iterator[str]:
-    if not zones and not roles:
-        yield (
-            f"hosted_zones must name at least one zone, got {list(zones)!r}; pass ids or ARNs, or"
-            " assume_roles for zones of other accounts"
-        )
-    if not zones and (names or types):
-        yield (
-            "record_names and record_types must go with hosted_zones, got none; in another account"
-            " the role there holds them"
-        )

@@ -1,7 +1,6 @@
-"""IAM statements, and the scopes that they are held to."""
+"""IAM statements, and where the resources are that they name."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,40 +9,45 @@ from irsa_stack.cloudformation.deploy_time import is_deploy_time
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
-_ACCOUNT = re.compile(r"\d{12}")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Location:
     """Say where the resources of a policy are.
 
-    Args:
+    Attributes:
         partition: such as `aws` or `aws-cn`.
         region: such as `eu-west-1`.
-        account: 12 digits.
-        vpc_owner: account of the VPC, if it is shared with *account*. Default: *account*.
+        aws_account: 12 digits.
     """
 
     partition: str
     region: str
-    account: str
-    vpc_owner: str | None = None
+    aws_account: str
 
     def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a resource of this region and account."""
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+        """Return the ARN of a resource of this region and AWS account."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.aws_account}:{resource}"
 
-    def vpc_arn(self, vpc_id: str) -> str:
-        """Return the ARN of a VPC of this region."""
-        return self._in_vpc(f"vpc/{vpc_id}")
+    def iam_arn(self, resource: str) -> str:
+        """Return the ARN of an IAM resource of this AWS account."""
+        return f"arn:{self.partition}:iam::{self.aws_account}:{resource}"
+
+    def public_arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of this region whose ARN has no AWS account."""
+        return f"arn:{self.partition}:{service}:{self.region}::{resource}"
 
     @property
-    def subnet_arns(self) -> str:
-        """The ARNs of all subnets of this region: a shared subnet belongs to the VPC's owner."""
-        return self._in_vpc("subnet/*")
+    def is_china(self) -> bool:
+        """Whether it is in China; of a location known at deploy, the region tells."""
+        return self.partition == "aws-cn" or self.region.startswith("cn-")
 
-    def _in_vpc(self, resource: str) -> str:
-        return f"arn:{self.partition}:ec2:{self.region}:{self.vpc_owner or self.account}:{resource}"
+    def services(self, name: str) -> list[str]:
+        """Return the names of a service in this region, as `kms:ViaService` may have them.
+
+        China may use a suffix of its own: KMS's documents do not say, so both are taken there.
+        """
+        suffixes = ("", ".cn") if self.is_china or is_deploy_time(self.region) else ("",)
+        return [f"{name}.{self.region}.amazonaws.com{suffix}" for suffix in suffixes]
 
 
 def document(*statements: Statement) -> Document:
@@ -71,12 +75,21 @@ def allow(
     return statement
 
 
-def vpc_owner_faults(vpc_owner: object) -> Iterator[str]:
-    """Say what makes *vpc_owner* no account; None is the cluster's own."""
-    if isinstance(vpc_owner, str) and not (
-        _ACCOUNT.fullmatch(vpc_owner) or (vpc_owner and is_deploy_time(vpc_owner))
-    ):
-        yield (
-            f"vpc_owner must be a 12-digit account, got {vpc_owner!r}; leave it out unless the VPC"
-            " is shared with the cluster's account"
-        )
+def use_keys(
+    location: Location, keys: Sequence[str], actions: Sequence[str], *, service: str
+) -> list[Statement]:
+    """Return a statement that uses *keys* through one AWS service only; none without keys."""
+    if not keys:
+        return []
+    via = {"StringEquals": {"kms:ViaService": location.services(service)}}
+    return [allow("UseKeys", [f"kms:{action}" for action in actions], keys, via)]
+
+
+def owned_by(cluster: str) -> dict[str, str]:
+    """Return the condition that a resource bears the tag of *cluster*."""
+    return {f"aws:ResourceTag/kubernetes.io/cluster/{cluster}": "owned"}
+
+
+def requested_for(cluster: str) -> dict[str, str]:
+    """Return the condition that a request puts the tag of *cluster* on a new resource."""
+    return {f"aws:RequestTag/kubernetes.io/cluster/{cluster}": "owned"}

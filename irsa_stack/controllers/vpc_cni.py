@@ -7,30 +7,21 @@ See: https://github.com/aws/amazon-vpc-cni-k8s/blob/v1.23.0/docs/iam-policy.md
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from irsa_stack.controllers.statements import (
-    Document,
-    Place,
-    Statement,
-    allow,
-    document,
-    vpc_owner_faults,
+from irsa_stack.cloudformation.deploy_time import (
+    AWS_ACCOUNT_ID,
+    PARTITION,
+    REGION,
+    is_deploy_time,
 )
-from irsa_stack.controllers.upstream import Upstream
+from irsa_stack.cloudformation.fn_sub import fn_sub_json
+from irsa_stack.cloudformation.policy_document import trust_document
+from irsa_stack.controllers.scopes import vpc_owner_faults
+from irsa_stack.controllers.statements import Document, Location, Statement, allow, document
 from irsa_stack.eks.naming import cluster_name_faults, vpc_id_faults
 from irsa_stack.faults import refuse
-
-UPSTREAM = Upstream(
-    policy="https://github.com/aws/amazon-vpc-cni-k8s/blob/v1.23.0/docs/iam-policy.md",
-    version="v1.23.0",
-    released="2026-07-31",
-    minimum="v1.8.0",
-    because="tags its interfaces with the name of the cluster, if CLUSTER_NAME is set",
-    chart="aws-vpc-cni",
-    repository="https://aws.github.io/eks-charts",
-    chart_version="1.23.0",
-)
 
 WILDCARDS = {
     "Describe": "EC2 describes these on no resource level; nothing is written",
@@ -74,20 +65,23 @@ _ADDRESSES = {
 
 def policy_documents(
     *,
-    place: Place,
+    location: Location,
     ip_family: str = IPV4,
     cluster_scoped: bool = False,
     cluster_name: str | None = None,
     vpc_id: str | None = None,
+    vpc_owner: str | None = None,
 ) -> dict[str, Document]:
     """Return the policy of the VPC CNI by name; none where AWS's managed one serves.
 
     Args:
-        place: partition, region and account of the cluster.
+        location: partition, region and AWS account of the cluster.
         ip_family: `ipv4` or `ipv6`.
         cluster_scoped: whether to hold it to one cluster. `aws-node` must have `CLUSTER_NAME` set.
         cluster_name: name of the cluster; needed with *cluster_scoped*.
         vpc_id: VPC of the cluster; needed with *cluster_scoped*.
+        vpc_owner: AWS account of the VPC, if it is shared with the cluster's. Default: the
+            cluster's.
 
     Raises:
         InvalidInput: a scope is empty or no scope; all faults are listed.
@@ -97,7 +91,7 @@ def policy_documents(
         faults += [
             *cluster_name_faults(cluster_name),
             *vpc_id_faults(vpc_id),
-            *vpc_owner_faults(place.vpc_owner),
+            *vpc_owner_faults(vpc_owner),
         ]
     elif vpc_id is not None:
         faults.append(
@@ -106,37 +100,47 @@ def policy_documents(
         )
     refuse(faults)
     if cluster_scoped and cluster_name is not None and vpc_id is not None:
-        return {"VpcCni": _of_cluster(place, ip_family, cluster_name, vpc_id)}
+        return {
+            "VpcCni": _of_cluster(
+                location,
+                ip_family,
+                cluster_name,
+                vpc_id,
+                replace(location, aws_account=vpc_owner or location.aws_account),
+            )
+        }
     if ip_family == IPV6:
-        return {"VpcCni": _of_account(place)}
+        return {"VpcCni": _of_account(location)}
     return {}
 
 
-def _of_account(place: Place) -> Document:
-    interfaces = [place.arn("ec2", "network-interface/*")]
+def _of_account(location: Location) -> Document:
+    interfaces = [location.arn("ec2", "network-interface/*")]
     return document(
         allow("Describe", _DESCRIBE, ["*"]),
         allow("AssignAddresses", ["ec2:AssignIpv6Addresses"], interfaces),
         allow(
             "RefreshSecurityGroups",
             ["ec2:ModifyNetworkInterfaceAttribute"],
-            [*interfaces, place.arn("ec2", "security-group/*")],
+            [*interfaces, location.arn("ec2", "security-group/*")],
         ),
         allow("TagInterfaces", ["ec2:CreateTags"], interfaces),
     )
 
 
-def _of_cluster(place: Place, ip_family: str, cluster_name: str, vpc_id: str) -> Document:
+def _of_cluster(
+    location: Location, ip_family: str, cluster_name: str, vpc_id: str, network: Location
+) -> Document:
     """Hold the CNI to one cluster.
 
     Beyond upstream's sample, a tag can only be put on an interface that nobody else owns: there,
     the CNI of one cluster could call another's interfaces its own and then change them.
     """
-    interfaces = [place.arn("ec2", "network-interface/*")]
-    security_groups = place.arn("ec2", "security-group/*")
+    interfaces = [location.arn("ec2", "network-interface/*")]
+    security_groups = location.arn("ec2", "security-group/*")
     requested = {f"aws:RequestTag/{CLUSTER_TAG}": cluster_name}
     owned = {f"aws:ResourceTag/{CLUSTER_TAG}": cluster_name}
-    in_vpc = {"ec2:Vpc": place.vpc_arn(vpc_id)}
+    in_vpc = {"ec2:Vpc": network.arn("ec2", f"vpc/{vpc_id}")}
     statements: list[Statement] = [
         allow("Describe", _DESCRIBE, ["*"]),
         allow(
@@ -169,19 +173,23 @@ def _of_cluster(place: Place, ip_family: str, cluster_name: str, vpc_id: str) ->
         ),
     ]
     if ip_family == IPV4:
-        statements += _more_interfaces(place, cluster_name, in_vpc, requested, owned)
+        statements += _more_interfaces(
+            location, cluster_name, in_vpc, requested, owned, subnets=network.arn("ec2", "subnet/*")
+        )
     return document(*statements)
 
 
 def _more_interfaces(
-    place: Place,
+    location: Location,
     cluster_name: str,
     in_vpc: dict[str, Any],
     requested: dict[str, Any],
     owned: dict[str, Any],
+    *,
+    subnets: str,
 ) -> list[Statement]:
     """Let the CNI add interfaces to the nodes of the cluster; for IPv6 the primary is enough."""
-    interfaces = [place.arn("ec2", "network-interface/*")]
+    interfaces = [location.arn("ec2", "network-interface/*")]
     return [
         allow(
             "CreateInterface",
@@ -193,8 +201,8 @@ def _more_interfaces(
             "CreateInterfaceInVpc",
             ["ec2:CreateNetworkInterface"],
             [
-                place.arn("ec2", "security-group/*"),
-                place.subnet_arns,
+                location.arn("ec2", "security-group/*"),
+                subnets,
             ],
             {"ArnEquals": in_vpc},
         ),
@@ -221,7 +229,7 @@ def _more_interfaces(
                 "ec2:DetachNetworkInterface",
                 "ec2:ModifyNetworkInterfaceAttribute",
             ],
-            [place.arn("ec2", "instance/*")],
+            [location.arn("ec2", "instance/*")],
             {"StringEquals": {f"aws:ResourceTag/kubernetes.io/cluster/{cluster_name}": "owned"}},
         ),
     ]
@@ -231,3 +239,48 @@ def family_faults(ip_family: str) -> Iterator[str]:
     """Say why *ip_family* is none."""
     if ip_family not in _ADDRESSES:
         yield f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"
+
+
+def vpc_cni_policy(
+    ip_family: str = IPV6,
+    *,
+    cluster_name: str | None = None,
+    vpc_id: str | None = None,
+    vpc_owner: str | None = None,
+) -> dict[str, Any]:
+    """Return the VPC CNI's policy, for `AwsNodeRebinding(cni_policy=...)` and `AwsNodeAddon`.
+
+    Args:
+        ip_family: `ipv4` or `ipv6`. For IPv4 a cluster and a VPC are needed: else AWS's managed
+            policy is the better one.
+        cluster_name: cluster to hold it to; `aws-node` must have `CLUSTER_NAME` set. Default: none.
+        vpc_id: VPC of that cluster.
+        vpc_owner: AWS account of the VPC, if it is shared with the cluster's. Default: the
+            cluster's.
+
+    Returns:
+        The document, for the AWS account and region of the stack that it is used in.
+
+    Raises:
+        InvalidInput: a property breaks a rule; all faults are listed.
+    """
+    documents = policy_documents(
+        location=Location(partition=PARTITION, region=REGION, aws_account=AWS_ACCOUNT_ID),
+        ip_family=ip_family,
+        cluster_scoped=cluster_name is not None,
+        cluster_name=cluster_name,
+        vpc_id=vpc_id,
+        vpc_owner=vpc_owner,
+    )
+    if not documents:
+        refuse(
+            [
+                "cluster_name must be given with ip_family='ipv4', got none; without one, leave"
+                " cni_policy out and AWS's managed policy is attached"
+            ]
+        )
+    names = {str(cluster_name): "ClusterName", str(vpc_id): "VpcId", str(vpc_owner): "VpcOwner"}
+    # Only `Fn::Sub` resolves the pseudo parameters, so that a deploy-time value beside them must be
+    # in it too.
+    render = fn_sub_json if any(map(is_deploy_time, names)) else trust_document
+    return render(documents["VpcCni"], names=names)

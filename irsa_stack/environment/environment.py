@@ -156,8 +156,9 @@ def _existing_faults(settings: Environment, existing: ExistingCluster) -> Iterat
             "oidc must go with cluster.existing.create_oidc_provider: true, got false; its provider"
             " is imported as it is, so set that to true, or remove oidc"
         )
-    if settings.controllers.aws_load_balancer_controller is not None and existing.vpc_id is None:
-        yield (
-            "cluster.existing.vpc_id must be given with aws_load_balancer_controller, got none;"
-            " the controller is scoped to it"
-        )
+    for key, controller in settings.controllers.chosen():
+        if controller.spec.in_vpc(existing.vpc_id).lacks_vpc:
+            yield (
+                f"cluster.existing.vpc_id must be given with {key}, got none; the controller is"
+                " scoped to it"
+            )

@@ -77,10 +77,10 @@ class OidcSettings(Part):
     def source(self) -> Thumbprints:
         """The same as the construct's value."""
         if self.thumbprints == "exact":
-            return Thumbprints.exactly(self.values)
+            return Thumbprints.exact(self.values)
         if self.thumbprints == "computed":
             refuse(thumbprints_faults(self.values, of="values", at_most=quotas.THUMBPRINTS - 1))
-            return Thumbprints.computed(also=self.values)
+            return Thumbprints.computed(additional=self.values)
         if self.values:
             raise ValueError(
                 f"values must not be given with chosen-by-iam, got {self.values!r}; use exact"

@@ -5,18 +5,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time, is_deploy_time_list
-from irsa_stack.faults import InvalidInput, list_faults, refuse
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
 from irsa_stack.iam.quotas import THUMBPRINTS
 
 _THUMBPRINT = re.compile(r"[0-9a-f]{40}")
-_SOURCES = ("computed", "exact", "iam")
+_SOURCES = ("computed", "exact", "chosen-by-iam")
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbprints:
     """Say where the thumbprints of an OIDC provider come from.
 
-    Make one with `computed`, `exactly` or `chosen_by_iam`.
+    Make one with `computed`, `exact` or `chosen_by_iam`.
 
     See:
         https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc_verify-thumbprint.html
@@ -32,28 +32,28 @@ class Thumbprints:
                 [
                     f"thumbprints must come from one of {', '.join(_SOURCES)}, got"
                     f" {self.source!r} and {len(self.values)} values; make them with"
-                    " Thumbprints.computed(), .exactly([...]) or .chosen_by_iam()"
+                    " Thumbprints.computed(), .exact([...]) or .chosen_by_iam()"
                 ]
             )
 
     @classmethod
-    def computed(cls, *, also: Sequence[str] = ()) -> "Thumbprints":
+    def computed(cls, *, additional: Sequence[str] = ()) -> "Thumbprints":
         """Let our function read the issuer's certificate chain at deploy time.
 
         Args:
-            also: thumbprints, 40 hexadecimal characters each, to trust beside the computed ones:
-                the earlier one during a rotation. At most 4, or a list known at deploy. Default:
-                none.
+            additional: thumbprints, 40 hexadecimal characters each, to trust beside the computed
+                ones: the earlier one during a rotation. At most 4, or a list known at deploy.
+                Default: none.
 
         Raises:
             InvalidInput: a value is no thumbprint, or there are too many.
         """
-        also = _listed(also)
-        refuse(thumbprints_faults(also, of="also", at_most=THUMBPRINTS - 1))
-        return cls("computed", tuple(also))
+        additional = _listed(additional)
+        refuse(thumbprints_faults(additional, of="additional", at_most=THUMBPRINTS - 1))
+        return cls("computed", tuple(additional))
 
     @classmethod
-    def exactly(cls, values: Sequence[str]) -> "Thumbprints":
+    def exact(cls, values: Sequence[str]) -> "Thumbprints":
         """Trust these and no others: 1 to 5 of 40 hexadecimal characters each.
 
         Args:
@@ -75,7 +75,7 @@ class Thumbprints:
     @classmethod
     def chosen_by_iam(cls) -> "Thumbprints":
         """Give none: IAM fetches one when the provider is created, and never again."""
-        return cls("iam")
+        return cls("chosen-by-iam")
 
 
 def _listed(values: Sequence[str]) -> Sequence[str]:
@@ -84,7 +84,7 @@ def _listed(values: Sequence[str]) -> Sequence[str]:
 
 def thumbprints_faults(values: Sequence[str], *, of: str, at_most: int) -> Iterator[str]:
     """Say what IAM would refuse of a list of thumbprints."""
-    if faults := list_faults(values, of=of):
+    if faults := no_list_faults(values, of=of):
         yield from faults
         return
     if is_deploy_time_list(values):

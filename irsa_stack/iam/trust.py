@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.faults import InvalidInput, list_faults, refuse
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
 from irsa_stack.iam import globs
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.issuer import issuer_faults
@@ -170,7 +170,7 @@ def _identities(
     shown = service_accounts
     if isinstance(shown, ServiceAccountIdentity):
         shown = str(shown)
-    if no_list := list_faults(shown, of="service_accounts"):
+    if no_list := no_list_faults(shown, of="service_accounts"):
         faults.extend(no_list)
         return []
     found: list[ServiceAccountIdentity] = []
@@ -197,7 +197,7 @@ def _subjects(
 
 
 def _patterns(subject_patterns: Sequence[str], faults: list[str]) -> list[str]:
-    if no_list := list_faults(subject_patterns, of="subject_patterns"):
+    if no_list := no_list_faults(subject_patterns, of="subject_patterns"):
         faults.extend(no_list)
         return []
     patterns = []

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.faults import list_faults
+from irsa_stack.faults import no_list_faults
 
 _APPLIED = ("CREATE", "ADOPT")
 _WORKLOAD = re.compile(r"\*|(?:deployment|daemonset|statefulset)/[a-z0-9.-]+")
@@ -31,11 +31,12 @@ def binding_faults(
         yield f"labels must go with CREATE or ADOPT, got {ownership}; give them to the chart"
     if annotations and ownership == "NONE":
         yield f"annotations must go with CREATE, ADOPT or HELM, got {ownership}; remove them"
-    yield from _restart_faults(restart)
+    yield from restart_faults(restart)
 
 
-def _restart_faults(restart: Sequence[str]) -> Iterator[str]:
-    if faults := list_faults(restart, of="restart"):
+def restart_faults(restart: Sequence[str]) -> Iterator[str]:
+    """Say what of *restart* names no workload."""
+    if faults := no_list_faults(restart, of="restart"):
         yield from faults
         return
     for workload in restart:

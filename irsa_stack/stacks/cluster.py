@@ -16,7 +16,8 @@ from irsa_stack.cdk.aws_node import AwsNodeAddon, AwsNodeRebinding
 from irsa_stack.cdk.cluster_connection import ClusterConnection, is_restricted
 from irsa_stack.cdk.handler_function import FunctionNetwork
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts
+from irsa_stack.cdk.role_options import RoleDefaults
+from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.environment.cluster import EndpointSettings, NewCluster
 from irsa_stack.environment.environment import Environment
@@ -27,7 +28,7 @@ from irsa_stack.stacks.review import acknowledge
 from irsa_stack.stacks.settings import (
     apply_settings,
     checked,
-    function_settings,
+    function_options,
     log_retention,
     stack_arguments,
 )
@@ -99,11 +100,14 @@ class EksClusterStack(Stack):
         super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
         self.key: kms.IKey = _define_key(self, new)
         """KMS key of the cluster's secrets."""
-        functions = function_settings(self, settings, default_key=self.key)
+        roles = RoleDefaults(path=settings.role_path)
+        functions = function_options(self, settings, default_key=self.key)
         self.log_key: kms.IKey | None = functions.encryption_key
         """KMS key of logs and functions."""
 
-        self.vpc: ec2.IVpc = define_vpc(self, "Vpc", new.vpc, functions)
+        self.vpc: ec2.IVpc = define_vpc(
+            self, "Vpc", new.vpc, functions=functions, role_path=settings.role_path
+        )
         """VPC of the cluster."""
         self.cluster: eks.Cluster = self._define_cluster(settings, new)
         """The cluster."""
@@ -132,7 +136,8 @@ class EksClusterStack(Stack):
             refresh=settings.oidc.refresh,
             ca_bundle=settings.oidc.ca_bundle(files or Path()),
             allow_private=settings.oidc.allow_private,
-            settings=functions,
+            functions=functions,
+            roles=roles,
         )
         """IAM OIDC provider of the cluster."""
         self.connection = ClusterConnection(
@@ -143,13 +148,14 @@ class EksClusterStack(Stack):
             kubernetes_version=new.version,
         )
         """How functions reach the cluster."""
-        accounts = IrsaServiceAccounts(
+        accounts = ServiceAccounts(
             self,
             "ServiceAccounts",
             cluster=self.connection,
             oidc_provider=self.oidc_provider,
             refresh=settings.service_account_refresh,
-            settings=functions,
+            functions=functions,
+            roles=roles,
         )
         # Before the nodes: they have no CNI policy, and would never become ready without this.
         aws_node: AwsNodeRebinding | AwsNodeAddon

@@ -8,14 +8,19 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.environment.vpc import VpcSettings
 
 ZONES_AT_MOST = 6
 
 
 def define_vpc(
-    scope: Construct, id: str, settings: VpcSettings, function_settings: FunctionSettings
+    scope: Construct,
+    id: str,
+    settings: VpcSettings,
+    *,
+    functions: FunctionOptions,
+    role_path: str | None,
 ) -> ec2.IVpc:
     """Define the VPC, or import it.
 
@@ -56,8 +61,8 @@ def define_vpc(
     log_group = logs.LogGroup(
         vpc,
         "FlowLogs",
-        retention=function_settings.log_retention,
-        encryption_key=function_settings.encryption_key,
+        retention=functions.log_retention,
+        encryption_key=functions.encryption_key,
         removal_policy=RemovalPolicy.DESTROY,
     )
     vpc.add_flow_log(
@@ -68,7 +73,7 @@ def define_vpc(
                 vpc,
                 "FlowLogRole",
                 assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"),
-                path=function_settings.role_path,
+                path=role_path,
             ),
         ),
         traffic_type=ec2.FlowLogTrafficType.REJECT,

@@ -12,17 +12,18 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from irsa_stack import controllers
 from irsa_stack.cdk.aws_node import AwsNodeRebinding
-from irsa_stack.cdk.cluster_connection import ClusterConnection
-from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.cdk.cluster_connection import ClusterConnection, ImportedCluster
+from irsa_stack.cdk.controller import Controller
+from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
-from irsa_stack.cdk.service_accounts import IrsaServiceAccounts, Ownership
+from irsa_stack.cdk.role_options import RoleDefaults
+from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.environment.cluster import ExistingCluster
-from irsa_stack.environment.controllers import ControllerSettings
 from irsa_stack.environment.environment import STACKS, Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
 from irsa_stack.faults import InvalidInput
+from irsa_stack.kubernetes.service_account_request import Ownership
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import acknowledge
@@ -30,7 +31,7 @@ from irsa_stack.stacks.settings import (
     all_tags,
     apply_settings,
     checked,
-    function_settings,
+    function_options,
     stack_arguments,
 )
 
@@ -119,16 +120,17 @@ class ServiceAccountsStack(Stack):
                 ]
             )
         super().__init__(scope, id, **{**stack_arguments(settings), **kwargs})
-        functions = function_settings(
+        functions = function_options(
             self, settings, default_key=None if cluster is None else cluster.log_key
         )
         vpc_id: str | None
+        reached: ClusterConnection | ImportedCluster
         oidc_provider: iam.IOpenIdConnectProvider
         if cluster is not None:
-            connection, oidc_provider = cluster.connection, cluster.oidc_provider
+            reached, oidc_provider = cluster.connection, cluster.oidc_provider
             vpc_id = cluster.exported_vpc_id
         elif existing is not None:
-            connection = _existing_connection(self, existing)
+            reached = _existing_cluster(self, existing)
             oidc_provider = _existing_provider(
                 self, settings, existing, functions=functions, files=files, define=part == 0
             )
@@ -140,25 +142,25 @@ class ServiceAccountsStack(Stack):
                     " none; pass the EksClusterStack"
                 ]
             )
-        self.service_accounts = IrsaServiceAccounts(
+        self.service_accounts = ServiceAccounts(
             self,
             "ServiceAccounts",
-            cluster=connection,
+            cluster=reached,
             oidc_provider=oidc_provider,
             namespaces=settings.namespaces,
             kubernetes_group=_kubernetes_group(existing, part),
             refresh=settings.service_account_refresh,
-            path=settings.role_path,
-            settings=functions,
+            functions=functions,
+            roles=RoleDefaults(path=settings.role_path),
         )
         """The service accounts of the cluster."""
         if part == 0:
             for controller in self._add_controllers(settings, vpc_id):
                 CfnOutput(
                     self,
-                    f"ChartValues{type(controller).__name__}",
+                    f"ChartValues{type(controller.spec).__name__}",
                     value=self.to_json_string(controller.chart_values),
-                    description=f"Values of chart {controller.upstream.chart}",
+                    description=f"Values of chart {controller.spec.upstream.chart}",
                 )
             if existing is not None and settings.vpc_cni_mode == "rebind":
                 AwsNodeRebinding(
@@ -178,12 +180,8 @@ class ServiceAccountsStack(Stack):
         self._define_outputs()
 
     def _add(self, account: ServiceAccountSettings) -> None:
-        # A namespace has no dot: `a-b` of `c` and `b-c` of `a` stay two.
-        role_id = f"{account.namespace}.{account.name}"
         self.service_accounts.add(
-            role_id,
-            namespace=account.namespace,
-            name=account.name,
+            account.identity,
             ownership=Ownership(account.ownership),
             restart=account.restart,
             force=account.force,
@@ -194,7 +192,9 @@ class ServiceAccountsStack(Stack):
                 else Duration.seconds(account.token_expiration)
             ),
             managed_policies=[
-                iam.ManagedPolicy.from_managed_policy_arn(self, f"{role_id}-policy{position}", arn)
+                iam.ManagedPolicy.from_managed_policy_arn(
+                    self, f"{account.namespace}.{account.name}-policy{position}", arn
+                )
                 for position, arn in enumerate(account.managed_policies)
             ],
             inline_policies=_inline(account),
@@ -203,45 +203,20 @@ class ServiceAccountsStack(Stack):
             allow_default_service_account=account.allow_default_service_account,
         )
 
-    def _add_controllers(
-        self, settings: Environment, vpc_id: str | None
-    ) -> list[controllers.Controller]:
-        wanted = settings.controllers
-        defined: list[controllers.Controller] = []
-        if wanted.external_dns is not None:
-            defined.append(
-                controllers.ExternalDns(
-                    self,
-                    "ExternalDns",
-                    service_accounts=self.service_accounts,
-                    hosted_zones=wanted.external_dns.hosted_zones,
-                    **_account_options(wanted.external_dns),
-                )
+    def _add_controllers(self, settings: Environment, vpc_id: str | None) -> list[Controller]:
+        defined = [
+            self.service_accounts.add_controller(
+                chosen.spec.in_vpc(vpc_id),
+                namespace=chosen.namespace,
+                cluster_name=settings.cluster_name,
+                ownership=Ownership(chosen.ownership),
+                force=chosen.force,
             )
-        if wanted.cluster_autoscaler is not None:
-            defined.append(
-                controllers.ClusterAutoscaler(
-                    self,
-                    "ClusterAutoscaler",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    **_account_options(wanted.cluster_autoscaler),
-                )
-            )
-        if wanted.aws_load_balancer_controller is not None and vpc_id is not None:
-            defined.append(
-                controllers.AwsLoadBalancerController(
-                    self,
-                    "AwsLoadBalancerController",
-                    service_accounts=self.service_accounts,
-                    cluster_name=settings.cluster_name,
-                    vpc_id=vpc_id,
-                    **_account_options(wanted.aws_load_balancer_controller),
-                )
-            )
+            for _, chosen in settings.controllers.chosen()
+        ]
         # The nodes' metadata is closed to pods: what a controller would ask it must be told.
         refuse_untold_controllers(
-            {controller.upstream.chart: controller.chart_values for controller in defined}
+            {controller.spec.upstream.chart: controller.chart_values for controller in defined}
         )
         return defined
 
@@ -343,14 +318,6 @@ def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
     }
 
 
-def _account_options(controller: ControllerSettings) -> dict[str, Any]:
-    return {
-        "namespace": controller.namespace,
-        "ownership": Ownership(controller.ownership),
-        "force": controller.force,
-    }
-
-
 def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
     """Import a role by name, or by ARN: only that tells its path."""
     if role.startswith("arn:"):
@@ -358,7 +325,7 @@ def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
     return iam.Role.from_role_name(scope, id, role)
 
 
-def _existing_connection(scope: Construct, existing: ExistingCluster) -> ClusterConnection:
+def _existing_cluster(scope: Construct, existing: ExistingCluster) -> ImportedCluster:
     vpc = None
     if existing.private_subnets:
         vpc = ec2.Vpc.from_vpc_attributes(
@@ -368,10 +335,11 @@ def _existing_connection(scope: Construct, existing: ExistingCluster) -> Cluster
             availability_zones=existing.zones,
             private_subnet_ids=existing.private_subnets,
         )
-    return ClusterConnection.from_attributes(
-        cluster_name=existing.name,
+    return ImportedCluster(
+        name=existing.name,
         endpoint=existing.endpoint,
         certificate_authority_data=existing.certificate_authority_data,
+        issuer_url=existing.issuer_url,
         vpc=vpc,
         security_groups=[
             ec2.SecurityGroup.from_security_group_id(scope, f"ClusterGroup{position}", group)
@@ -392,7 +360,7 @@ def _existing_provider(
     settings: Environment,
     existing: ExistingCluster,
     *,
-    functions: FunctionSettings,
+    functions: FunctionOptions,
     files: Path | None,
     define: bool,
 ) -> iam.IOpenIdConnectProvider:
@@ -407,7 +375,8 @@ def _existing_provider(
         refresh=settings.oidc.refresh,
         ca_bundle=settings.oidc.ca_bundle(files or Path()),
         allow_private=settings.oidc.allow_private,
-        settings=functions,
+        functions=functions,
+        roles=RoleDefaults(path=settings.role_path),
     )
 
 

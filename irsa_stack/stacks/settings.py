@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from irsa_stack.cdk.handler_function import FunctionSettings
+from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.environment.environment import Environment
 from irsa_stack.environment.environment_file import environment
 
@@ -86,17 +86,16 @@ def fixed_tags(settings: Environment) -> dict[str, str]:
     return {"ServiceType": settings.service_type, "Environment": settings.environment}
 
 
-def function_settings(
+def function_options(
     scope: Construct, settings: Environment, *, default_key: kms.IKey | None
-) -> FunctionSettings:
-    """Return what reaches every function, role and log group of the environment."""
+) -> FunctionOptions:
+    """Return what reaches every function and log group of the environment."""
     key = default_key
     if settings.log_encryption_key is not None:
         key = kms.Key.from_key_arn(scope, "LogKey", settings.log_encryption_key)
-    return FunctionSettings(
+    return FunctionOptions(
         log_retention=log_retention(settings),
         encryption_key=key,
-        role_path=settings.role_path,
     )
 
 

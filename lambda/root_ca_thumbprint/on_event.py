@@ -1,6 +1,6 @@
 """The custom resource: CloudFormation's properties in, its attributes out.
 
-Properties: `IssuerUrl`, and optionally `CaBundle` (PEM), `AllowPrivate` ("true"), `KeepPrevious`
+Properties: `IssuerUrl`, and optionally `CaBundle` (PEM), `AllowPrivate` ("true"), `Additional`
 (list of thumbprints) and `Refresh` (any text: its change alone runs this again).
 Attributes: `Thumbprints` (joined with commas), `CertificateSubject`, `NotAfter`, `Warnings`.
 """
@@ -36,7 +36,7 @@ def work(request: Request, deadline: Deadline) -> Answer:
         deadline,
         ca_bundle=_text(properties, "CaBundle"),
         allow_private=_is_true(properties, "AllowPrivate"),
-        keep_previous=_list(properties, "KeepPrevious"),
+        additional=_list(properties, "Additional"),
         is_new=request.type == "Create",
     )
     for warning in thumbprints.warnings:

@@ -36,7 +36,7 @@ def compute_thumbprints(
     *,
     ca_bundle: str | None = None,
     allow_private: bool = False,
-    keep_previous: Sequence[object] = (),
+    additional: Sequence[object] = (),
     is_new: bool = False,
 ) -> Thumbprints:
     """Compute the thumbprints of an issuer.
@@ -50,14 +50,14 @@ def compute_thumbprints(
         deadline: The end of it all.
         ca_bundle: PEM certificates to verify against. The default is the system's trust store.
         allow_private: Whether the hosts may have addresses that are not globally routable.
-        keep_previous: Thumbprints to list after the computed ones.
+        additional: Thumbprints to list after the computed ones.
         is_new: Whether the issuer may have been made a moment ago, and not be known everywhere.
 
     Raises:
         Failure: They cannot be computed, with the reason.
     """
     issuer = Issuer.from_url(issuer_url)
-    previous = _checked(keep_previous)
+    listed = _checked(additional)
     connection = IssuerConnection(
         deadline, ca_bundle=ca_bundle, allow_private=allow_private, is_new=is_new
     )
@@ -70,11 +70,11 @@ def compute_thumbprints(
     now = datetime.now(UTC)
     tops = {endpoint: top_certificate(chain, now) for endpoint, chain in chains.items()}
     computed = [top.certificate.thumbprint for top in tops.values()]
-    values = tuple(dict.fromkeys([*computed, *previous]))
+    values = tuple(dict.fromkeys([*computed, *listed]))
     if len(values) > MAX_THUMBPRINTS:
         raise Failure(
             f"the thumbprints must be at most {MAX_THUMBPRINTS}, got {len(values)}: "
-            f"{len(set(computed))} computed and the previous ones; keep fewer of those"
+            f"{len(set(computed))} computed and the additional ones; keep fewer of those"
         )
     first = tops[issuer.endpoint].certificate
     return Thumbprints(
@@ -87,11 +87,11 @@ def compute_thumbprints(
     )
 
 
-def _checked(keep_previous: Sequence[object]) -> list[str]:
-    wrong = [value for value in keep_previous if not THUMBPRINT.fullmatch(str(value))]
+def _checked(additional: Sequence[object]) -> list[str]:
+    wrong = [value for value in additional if not THUMBPRINT.fullmatch(str(value))]
     if wrong:
         raise Failure(
-            "previous thumbprints must be 40 hexadecimal characters each, got "
+            "additional thumbprints must be 40 hexadecimal characters each, got "
             f"{', '.join(map(repr, wrong))}; copy them from the provider"
         )
-    return [str(value).lower() for value in keep_previous]
+    return [str(value).lower() for value in additional]

@@ -14,18 +14,17 @@ from irsa_stack import (
     AwsNodeAddon,
     AwsNodeRebinding,
     InvalidInput,
-    IrsaServiceAccounts,
     Ownership,
+    ServiceAccounts,
 )
-from irsa_stack.controllers import VpcCni
-from irsa_stack.controllers.statements import Place
+from irsa_stack.controllers.statements import Location
 from irsa_stack.controllers.vpc_cni import policy_documents
 from tests.support.clusters import connection, imported_provider, service_accounts
 from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import ACCOUNT, COMMERCIAL, Deployment
 
 if TYPE_CHECKING:
-    from irsa_stack import BoundServiceAccount
+    from irsa_stack import ServiceAccount
 
 CNI = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
 DOCUMENT = {"Version": "2012-10-17", "Statement": []}
@@ -37,12 +36,12 @@ def stack() -> Stack:
 
 
 @pytest.fixture
-def accounts(stack: Stack) -> IrsaServiceAccounts:
+def accounts(stack: Stack) -> ServiceAccounts:
     return service_accounts(stack)
 
 
 def rebind(
-    stack: Stack, accounts: IrsaServiceAccounts, *node_roles: str, **kwargs: Any
+    stack: Stack, accounts: ServiceAccounts, *node_roles: str, **kwargs: Any
 ) -> AwsNodeRebinding:
     roles = [aws_iam.Role.from_role_name(stack, name, name) for name in node_roles]
     return AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts, node_roles=roles, **kwargs)
@@ -83,16 +82,14 @@ def moving(stack: Stack) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def test_the_role_of_aws_node_has_the_cni_policy(
-    stack: Stack, accounts: IrsaServiceAccounts
-) -> None:
+def test_the_role_of_aws_node_has_the_cni_policy(stack: Stack, accounts: ServiceAccounts) -> None:
     rebind(stack, accounts)
 
     assert properties(stack, "AWS::IAM::Role", "WebIdentity")["ManagedPolicyArns"] == [CNI]
 
 
 def test_a_document_of_ones_own_takes_the_policys_place(
-    stack: Stack, accounts: IrsaServiceAccounts
+    stack: Stack, accounts: ServiceAccounts
 ) -> None:
     rebind(stack, accounts, ip_family="ipv6", cni_policy=DOCUMENT)
 
@@ -103,20 +100,18 @@ def test_a_document_of_ones_own_takes_the_policys_place(
 
 @pytest.mark.parametrize("construct", [AwsNodeRebinding, AwsNodeAddon])
 def test_for_ipv6_the_role_has_the_policy_of_our_own(
-    stack: Stack, accounts: IrsaServiceAccounts, construct: type
+    stack: Stack, accounts: ServiceAccounts, construct: type
 ) -> None:
     construct(stack, "AwsNode", service_accounts=accounts, ip_family="ipv6")
 
     role = properties(stack, "AWS::IAM::Role", "WebIdentity")
     assert "ManagedPolicyArns" not in role
     [policy] = role["Policies"]
-    here = Place(partition="aws", region="eu-west-1", account=ACCOUNT)
-    assert policy["PolicyDocument"] == policy_documents(place=here, ip_family="ipv6")["VpcCni"]
+    here = Location(partition="aws", region="eu-west-1", aws_account=ACCOUNT)
+    assert policy["PolicyDocument"] == policy_documents(location=here, ip_family="ipv6")["VpcCni"]
 
 
-def test_the_transaction_is_one_custom_resource(
-    stack: Stack, accounts: IrsaServiceAccounts
-) -> None:
+def test_the_transaction_is_one_custom_resource(stack: Stack, accounts: ServiceAccounts) -> None:
     rebind(stack, accounts, "payments-nodes")
 
     found = properties(stack, "Custom::AwsNodeRebinding")
@@ -126,13 +121,13 @@ def test_the_transaction_is_one_custom_resource(
     assert found["RolloutTimeoutSeconds"] == "780"
 
 
-def test_a_rollout_may_be_given_less_time(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+def test_a_rollout_may_be_given_less_time(stack: Stack, accounts: ServiceAccounts) -> None:
     rebind(stack, accounts, rollout_timeout=Duration.minutes(2))
 
     assert properties(stack, "Custom::AwsNodeRebinding")["RolloutTimeoutSeconds"] == "120"
 
 
-def test_the_function_enters_kube_system_only(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+def test_the_function_enters_kube_system_only(stack: Stack, accounts: ServiceAccounts) -> None:
     rebind(stack, accounts)
 
     [policy] = properties(stack, "AWS::EKS::AccessEntry")["AccessPolicies"]
@@ -161,7 +156,7 @@ def test_a_node_role_that_leaves_takes_a_resource_with_it_and_changes_no_other(
 
 
 def test_a_new_cluster_needs_no_right_on_any_node_role(
-    stack: Stack, accounts: IrsaServiceAccounts
+    stack: Stack, accounts: ServiceAccounts
 ) -> None:
     rebind(stack, accounts)
 
@@ -195,7 +190,7 @@ def test_the_function_may_ask_whether_the_cluster_is_gone(two_roles: Stack) -> N
     assert ":cluster/payments-prod" in str(role)
 
 
-def test_the_addon_carries_the_role(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+def test_the_addon_carries_the_role(stack: Stack, accounts: ServiceAccounts) -> None:
     AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, addon_version="v1.22.1-eksbuild.1")
 
     found = properties(stack, "AWS::EKS::Addon")
@@ -211,21 +206,21 @@ def test_the_addon_carries_the_role(stack: Stack, accounts: IrsaServiceAccounts)
     ids=["by default", "destroyed"],
 )
 def test_the_addon_and_its_role_stay_or_go_together(
-    stack: Stack, accounts: IrsaServiceAccounts, kwargs: dict[str, Any], fate: str
+    stack: Stack, accounts: ServiceAccounts, kwargs: dict[str, Any], fate: str
 ) -> None:
     AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, **kwargs)
 
     assert {one["DeletionPolicy"] for one in template_of(stack)["Resources"].values()} == {fate}
 
 
-def test_refuses_to_snapshot_an_addon(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+def test_refuses_to_snapshot_an_addon(stack: Stack, accounts: ServiceAccounts) -> None:
     with pytest.raises(InvalidInput, match="removal_policy must be RETAIN or DESTROY"):
         AwsNodeAddon(
             stack, "AwsNode", service_accounts=accounts, removal_policy=RemovalPolicy.SNAPSHOT
         )
 
 
-def test_the_addon_needs_no_function(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+def test_the_addon_needs_no_function(stack: Stack, accounts: ServiceAccounts) -> None:
     AwsNodeAddon(stack, "AwsNode", service_accounts=accounts)
 
     assert {resource["Type"] for resource in template_of(stack)["Resources"].values()} == {
@@ -235,10 +230,10 @@ def test_the_addon_needs_no_function(stack: Stack, accounts: IrsaServiceAccounts
 
 
 def test_tags_of_a_scope_reach_addon_and_access_entry(
-    stack: Stack, accounts: IrsaServiceAccounts
+    stack: Stack, accounts: ServiceAccounts
 ) -> None:
     AwsNodeAddon(stack, "Addon", service_accounts=accounts)
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     Tags.of(stack).add("Team", "platform")
 
     for resource_type in ("AWS::EKS::Addon", "AWS::EKS::AccessEntry"):
@@ -253,7 +248,7 @@ def test_tags_of_a_scope_reach_addon_and_access_entry(
     ],
 )
 def test_refuses_an_unknown_address_family(
-    stack: Stack, accounts: IrsaServiceAccounts, construct: type, kwargs: dict[str, str], rule: str
+    stack: Stack, accounts: ServiceAccounts, construct: type, kwargs: dict[str, str], rule: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         construct(stack, "AwsNode", service_accounts=accounts, **kwargs)
@@ -262,7 +257,7 @@ def test_refuses_an_unknown_address_family(
 
 
 def test_refuses_more_node_roles_than_the_functions_role_has_room_for(
-    stack: Stack, accounts: IrsaServiceAccounts
+    stack: Stack, accounts: ServiceAccounts
 ) -> None:
     names = [f"{'n' * 61}{number:03}" for number in range(25)]
 
@@ -272,9 +267,7 @@ def test_refuses_more_node_roles_than_the_functions_role_has_room_for(
         rebind(stack, accounts, *names)
 
 
-def test_so_many_node_roles_as_are_let_through_fit(
-    stack: Stack, accounts: IrsaServiceAccounts
-) -> None:
+def test_so_many_node_roles_as_are_let_through_fit(stack: Stack, accounts: ServiceAccounts) -> None:
     rebind(stack, accounts, *[f"{'n' * 61}{number:03}" for number in range(18)])
 
     documents = [
@@ -286,7 +279,7 @@ def test_so_many_node_roles_as_are_let_through_fit(
     assert 8_000 < size < 10_240
 
 
-def test_refuses_a_node_role_twice(stack: Stack, accounts: IrsaServiceAccounts) -> None:
+def test_refuses_a_node_role_twice(stack: Stack, accounts: ServiceAccounts) -> None:
     role = aws_iam.Role.from_role_name(stack, "Nodes", "nodes")
     same = aws_iam.Role.from_role_name(stack, "Same", "nodes")
 
@@ -299,7 +292,7 @@ def test_refuses_a_node_role_twice(stack: Stack, accounts: IrsaServiceAccounts) 
     ("given", "cure"), [(["nodes"], "pass iam.Role.from_role_name"), ("nodes", "in brackets")]
 )
 def test_refuses_the_name_of_a_node_role(
-    stack: Stack, accounts: IrsaServiceAccounts, given: Any, cure: str
+    stack: Stack, accounts: ServiceAccounts, given: Any, cure: str
 ) -> None:
     with pytest.raises(InvalidInput, match=cure):
         AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts, node_roles=given)
@@ -307,35 +300,31 @@ def test_refuses_the_name_of_a_node_role(
 
 @pytest.mark.parametrize("seconds", [0, 781])
 def test_refuses_a_rollout_that_leaves_no_time_to_undo(
-    stack: Stack, accounts: IrsaServiceAccounts, seconds: int
+    stack: Stack, accounts: ServiceAccounts, seconds: int
 ) -> None:
     with pytest.raises(InvalidInput, match="rollout_timeout must be 1-780 seconds"):
         rebind(stack, accounts, rollout_timeout=Duration.seconds(seconds))
 
 
 def test_refuses_a_number_of_seconds_without_a_unit(
-    stack: Stack, accounts: IrsaServiceAccounts
+    stack: Stack, accounts: ServiceAccounts
 ) -> None:
     with pytest.raises(InvalidInput, match=r"must be a Duration, got 60; write Duration\.seconds"):
         rebind(stack, accounts, rollout_timeout=60)
 
 
 def test_refuses_to_resolve_conflicts_in_an_unknown_way(
-    stack: Stack, accounts: IrsaServiceAccounts
+    stack: Stack, accounts: ServiceAccounts
 ) -> None:
     with pytest.raises(InvalidInput, match="resolve_conflicts must be NONE"):
         AwsNodeAddon(stack, "AwsNode", service_accounts=accounts, resolve_conflicts="MERGE")
 
 
-def as_account(
-    _: Stack, name: str, *, service_accounts: IrsaServiceAccounts
-) -> BoundServiceAccount:
-    return service_accounts.add(
-        name, namespace="kube-system", name="aws-node", ownership=Ownership.ADOPT
-    )
+def as_account(_: Stack, name: str, *, service_accounts: ServiceAccounts) -> ServiceAccount:
+    return service_accounts.add("kube-system/aws-node", id=name, ownership=Ownership.ADOPT)
 
 
-WAYS = [AwsNodeRebinding, AwsNodeAddon, VpcCni, as_account]
+WAYS = [AwsNodeRebinding, AwsNodeAddon, as_account]
 
 
 @pytest.mark.parametrize("binders", [1, 2])
@@ -355,9 +344,7 @@ def test_refuses_a_second_role_for_aws_node_in_either_order(
         second(stack, "Second", service_accounts=accounts)
 
 
-def test_a_refusal_names_both_who_want_the_account(
-    stack: Stack, accounts: IrsaServiceAccounts
-) -> None:
+def test_a_refusal_names_both_who_want_the_account(stack: Stack, accounts: ServiceAccounts) -> None:
     AwsNodeRebinding(stack, "First", service_accounts=accounts)
 
     with pytest.raises(InvalidInput) as told:
@@ -375,7 +362,7 @@ def test_a_refusal_names_both_who_want_the_account(
     ids=["rollout_timeout", "role_name"],
 )
 def test_a_refused_construct_can_be_corrected(
-    stack: Stack, accounts: IrsaServiceAccounts, wrong: dict[str, Any]
+    stack: Stack, accounts: ServiceAccounts, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidInput):
         rebind(stack, accounts, **wrong)
@@ -391,7 +378,7 @@ def logical_id(stack: Stack) -> str:
 
 @pytest.mark.parametrize("id", ["Renamed", "Scope/AwsNode"])
 def test_a_renamed_construct_is_the_same_resource(
-    stack: Stack, accounts: IrsaServiceAccounts, id: str
+    stack: Stack, accounts: ServiceAccounts, id: str
 ) -> None:
     *scopes, name = id.split("/")
     scope = Construct(stack, scopes[0]) if scopes else stack
@@ -403,9 +390,9 @@ def test_a_renamed_construct_is_the_same_resource(
 def test_clusters_of_one_stack_have_one_resource_each(stack: Stack) -> None:
     for name in ("one", CfnParameter(stack, "Two", default="two").value_as_string):
         scope = Construct(stack, f"Cluster{name[:3]}")
-        cluster = dataclasses.replace(connection(), cluster_name=name)
+        cluster = dataclasses.replace(connection(), name=name)
         provider = imported_provider(scope)
-        accounts = IrsaServiceAccounts(scope, "Accounts", cluster=cluster, oidc_provider=provider)
+        accounts = ServiceAccounts(scope, "Accounts", cluster=cluster, oidc_provider=provider)
         AwsNodeRebinding(scope, "AwsNode", service_accounts=accounts)
 
     assert len(of_type(stack, "Custom::AwsNodeRebinding")) == 2

@@ -3,7 +3,8 @@ from aws_cdk import Stack, aws_ec2, aws_eks, aws_eks_v2, aws_iam
 from aws_cdk.assertions import Annotations, Match
 from aws_cdk.lambda_layer_kubectl_v29 import KubectlV29Layer
 
-from irsa_stack import AwsNodeRebinding, ClusterConnection, InvalidInput
+from irsa_stack import AwsNodeRebinding, ImportedCluster, InvalidInput
+from irsa_stack.cdk.cluster_connection import ClusterConnection
 from tests.support.clusters import connection, service_accounts
 from tests.support.templates import app_with_flags, properties_of, types_of
 
@@ -38,7 +39,7 @@ def old_cluster(stack, vpc, **kwargs):
 
 
 def test_a_connection_is_itself():
-    cluster = connection()
+    cluster = connection().connection
     assert ClusterConnection.of(cluster) is cluster
 
 
@@ -118,7 +119,7 @@ def test_functions_run_in_isolated_subnets_where_there_are_no_others(stack):
     cluster = new_cluster(
         stack, vpc, subnets=vpc.isolated_subnets, endpoint_access=aws_eks_v2.EndpointAccess.PRIVATE
     )
-    service_accounts(stack, cluster=cluster).add("Api", namespace="apps", name="api")
+    service_accounts(stack, cluster=cluster).add("apps/api")
     assert properties_of(stack, "AWS::Lambda::Function")["VpcConfig"]["SubnetIds"] == [
         "subnet-1",
         "subnet-2",
@@ -132,13 +133,13 @@ def test_a_vpc_without_private_subnets_is_refused_with_the_way_out(stack):
     )  # fmt: skip
     group = aws_ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")
     accounts = service_accounts(stack, cluster=connection(vpc=vpc, security_groups=[group]))
-    with pytest.raises(InvalidInput, match=r"from_attributes\(subnets=\.\.\.\)"):
-        accounts.add("Api", namespace="apps", name="api")
+    with pytest.raises(InvalidInput, match=r"ImportedCluster\(subnets=\.\.\.\)"):
+        accounts.add("apps/api")
 
 
 def warnings(stack, cluster, **kwargs):
     accounts = service_accounts(stack, cluster=cluster, **kwargs)
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts)
     return Annotations.from_stack(stack).find_warning(
         "*", Match.string_like_regexp("cluster must take access entries")
@@ -197,7 +198,7 @@ def test_an_import_that_lacks_an_attribute_is_refused(stack, eks):
         ClusterConnection.of(cluster)
     [fault] = caught.value.faults
     assert fault.startswith("cluster must have a name, an endpoint and a certificate authority")
-    assert fault.endswith("pass ClusterConnection.from_attributes(...)")
+    assert fault.endswith("pass ImportedCluster(...)")
 
 
 @pytest.mark.parametrize("cluster", ["payments", None, 1])
@@ -208,15 +209,13 @@ def test_what_is_no_cluster_is_refused(cluster):
 
 def test_empty_attributes_are_refused_all_at_once():
     with pytest.raises(InvalidInput) as caught:
-        ClusterConnection.from_attributes(
-            cluster_name="", endpoint="", certificate_authority_data=""
-        )
-    assert len(caught.value.faults) == 3
+        ImportedCluster(name="", endpoint="", certificate_authority_data="", issuer_url="")
+    assert len(caught.value.faults) == 4
 
 
 def test_a_function_gets_a_group_of_its_own_where_none_is_given(stack, vpc):
     accounts = service_accounts(stack, cluster=connection(vpc=vpc))
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     group = properties_of(stack, "AWS::EC2::SecurityGroup")
     assert group["VpcId"] == "vpc-1"
     assert len(properties_of(stack, "AWS::Lambda::Function")["VpcConfig"]["SecurityGroupIds"]) == 1

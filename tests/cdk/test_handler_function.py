@@ -6,8 +6,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk.assertions import Template
 
-from irsa_stack import FunctionNetwork, FunctionSettings, InvalidInput
-from irsa_stack.cdk.handler_function import HandlerFunction
+from irsa_stack import FunctionOptions, InvalidInput, RoleDefaults
+from irsa_stack.cdk.handler_function import FunctionNetwork, HandlerFunction
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_environment_and_logs_are_encrypted_with_the_key_of_the_settings(stack):
     key = kms.Key.from_key_arn(
         stack, "Key", "arn:aws:kms:eu-west-1:111122223333:key/0b5b1e5c-0000-4000-8000-000000000000"
     )
-    define(stack, settings=FunctionSettings(encryption_key=key), environment={"A": "b"})
+    define(stack, functions=FunctionOptions(encryption_key=key), environment={"A": "b"})
     function = only(stack, "AWS::Lambda::Function")["Properties"]
     assert function["KmsKeyArn"] == key.key_arn
     assert function["Environment"] == {"Variables": {"A": "b"}}
@@ -136,11 +136,8 @@ def test_retention_boundary_and_path_of_the_settings_reach_it(stack):
     )
     define(
         stack,
-        settings=FunctionSettings(
-            log_retention=logs.RetentionDays.ONE_WEEK,
-            permissions_boundary=boundary,
-            role_path="/team/",
-        ),
+        functions=FunctionOptions(log_retention=logs.RetentionDays.ONE_WEEK),
+        roles=RoleDefaults(permissions_boundary=boundary, path="/team/"),
     )
     role = only(stack, "AWS::IAM::Role")["Properties"]
     assert (role["Path"], role["PermissionsBoundary"]) == ("/team/", boundary.managed_policy_arn)

@@ -35,7 +35,7 @@ def test_thumbprints_chosen_by_iam_are_left_out(stack):
 
 def test_exact_thumbprints_stand_in_the_template(stack):
     EksOidcProvider(
-        stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.exactly([THUMBPRINT])
+        stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.exact([THUMBPRINT])
     )
     assert properties_of(stack, PROVIDER)["ThumbprintList"] == [THUMBPRINT]
     assert types_of(stack) == [PROVIDER]
@@ -51,9 +51,12 @@ def test_computed_thumbprints_come_from_the_custom_resource(stack):
 
 def test_thumbprints_to_keep_reach_the_custom_resource(stack):
     EksOidcProvider(
-        stack, "OidcProvider", issuer_url=URL, thumbprints=Thumbprints.computed(also=[THUMBPRINT])
+        stack,
+        "OidcProvider",
+        issuer_url=URL,
+        thumbprints=Thumbprints.computed(additional=[THUMBPRINT]),
     )
-    assert properties_of(stack, "Custom::RootCaThumbprint")["KeepPrevious"] == [THUMBPRINT]
+    assert properties_of(stack, "Custom::RootCaThumbprint")["Additional"] == [THUMBPRINT]
 
 
 def test_a_provider_names_its_issuer_and_its_arn(stack):
@@ -120,7 +123,7 @@ def test_one_issuer_in_two_stacks_may_be_of_two_accounts(stack):
 
 def test_thumbprints_of_another_provider_may_be_trusted(stack):
     other = RootCaThumbprint(stack, "Thumbprint", issuer_url=URL).thumbprints
-    EksOidcProvider(stack, "Exact", issuer_url=URL, thumbprints=Thumbprints.exactly(other))
+    EksOidcProvider(stack, "Exact", issuer_url=URL, thumbprints=Thumbprints.exact(other))
     [found] = properties_of(stack, PROVIDER)["ThumbprintList"]["Fn::Split"][1]["Fn::GetAtt"][1:]
     assert found == "Thumbprints"
 

@@ -8,23 +8,24 @@ from aws_cdk import CfnParameter, aws_iam
 from irsa_stack import (
     AwsNodeAddon,
     AwsNodeRebinding,
-    ClusterConnection,
     EksOidcProvider,
+    ImportedCluster,
     IrsaRole,
-    IrsaServiceAccounts,
+    ServiceAccounts,
 )
 from tests.support.templates import synthesise
 from tests.support.trust_resolver import PLACES, Deployment
 
 
 def _service_accounts(stack, oidc_provider):
-    return IrsaServiceAccounts(
+    return ServiceAccounts(
         stack,
         "ServiceAccounts",
-        cluster=ClusterConnection.from_attributes(
-            cluster_name="payments-prod",
+        cluster=ImportedCluster(
+            name="payments-prod",
             endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
             certificate_authority_data="LS0tLS1CRUdJTi==",
+            issuer_url="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
         ),
         oidc_provider=oidc_provider,
     )
@@ -35,7 +36,7 @@ def _role(stack, oidc_provider):
 
 
 def _added(stack, oidc_provider):
-    _service_accounts(stack, oidc_provider).add("Api", namespace="apps", name="api")
+    _service_accounts(stack, oidc_provider).add("apps/api")
 
 
 def _rebound(stack, oidc_provider):
@@ -48,7 +49,7 @@ def _addon(stack, oidc_provider):
 
 MAKERS = {
     "IrsaRole": (_role, "apps:api"),
-    "IrsaServiceAccounts.add": (_added, "apps:api"),
+    "ServiceAccounts.add": (_added, "apps:api"),
     "AwsNodeRebinding": (_rebound, "kube-system:aws-node"),
     "AwsNodeAddon": (_addon, "kube-system:aws-node"),
 }

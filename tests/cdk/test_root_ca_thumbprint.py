@@ -1,7 +1,7 @@
 import pytest
 from aws_cdk import Stack, aws_iam
 
-from irsa_stack import FunctionSettings, InvalidInput, RootCaThumbprint
+from irsa_stack import InvalidInput, RoleDefaults, RootCaThumbprint
 from tests.support.templates import app_with_flags, properties_of, types_of
 
 URL = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
@@ -29,12 +29,12 @@ def boundary(stack, name="boundary", identifier="Boundary"):
 
 def test_other_settings_for_the_one_function_are_refused(stack):
     RootCaThumbprint(stack, "One", issuer_url=URL)
-    settings = FunctionSettings(permissions_boundary=boundary(stack), role_path="/team/")
+    roles = RoleDefaults(permissions_boundary=boundary(stack), path="/team/")
     with pytest.raises(InvalidInput) as caught:
-        RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com", settings=settings)
+        RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com", roles=roles)
     [fault] = caught.value.faults
-    assert fault.startswith("settings must be those of the stack's first EksOidcProvider")
-    assert "got another permissions_boundary and role_path;" in fault
+    assert fault.startswith("roles must be those of the stack's first EksOidcProvider")
+    assert "got another permissions_boundary and path;" in fault
 
 
 @pytest.mark.parametrize("says_nothing", [True, False])
@@ -43,13 +43,11 @@ def test_the_same_settings_serve_all(stack, says_nothing):
         stack,
         "One",
         issuer_url=URL,
-        settings=FunctionSettings(permissions_boundary=boundary(stack), role_path="/team/"),
+        roles=RoleDefaults(permissions_boundary=boundary(stack), path="/team/"),
     )
-    again = FunctionSettings(
-        permissions_boundary=boundary(stack, identifier="Again"), role_path="/team/"
-    )
-    settings = None if says_nothing else again
-    RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com", settings=settings)
+    again = RoleDefaults(permissions_boundary=boundary(stack, identifier="Again"), path="/team/")
+    roles = None if says_nothing else again
+    RootCaThumbprint(stack, "Two", issuer_url="https://issuer.example.com", roles=roles)
     assert properties_of(stack, "AWS::IAM::Role")["Path"] == "/team/"
 
 
@@ -62,12 +60,12 @@ def test_a_computation_asks_for_no_more_than_it_is_told(stack):
 def test_everything_about_a_computation_reaches_the_function(stack):
     RootCaThumbprint(
         stack, "Thumbprint", issuer_url=URL, refresh="2026-11", ca_bundle=PEM,
-        keep_previous=[THUMBPRINT], allow_private=True,
+        additional=[THUMBPRINT], allow_private=True,
     )  # fmt: skip
     found = properties_of(stack, "Custom::RootCaThumbprint")
     assert found["Refresh"] == "2026-11"
     assert found["CaBundle"] == PEM
-    assert found["KeepPrevious"] == [THUMBPRINT]
+    assert found["Additional"] == [THUMBPRINT]
     assert found["AllowPrivate"] == "true"
 
 
@@ -91,8 +89,8 @@ def test_cloudformation_waits_longer_than_the_function_runs(stack):
     [
         ({"issuer_url": f"{URL}:8443"}, "issuer_url must have a plain path"),
         ({"ca_bundle": "ca.pem"}, "ca_bundle must be PEM text, got 'ca.pem'"),
-        ({"keep_previous": [THUMBPRINT.upper()]}, "keep_previous must be 40 lower-case"),
-        ({"keep_previous": [f"{n:040x}" for n in range(5)]}, "keep_previous must hold at most 4"),
+        ({"additional": [THUMBPRINT.upper()]}, "additional must be 40 lower-case"),
+        ({"additional": [f"{n:040x}" for n in range(5)]}, "additional must hold at most 4"),
     ],
 )
 def test_refuses_what_the_function_would_refuse(stack, kwargs, rule):

@@ -30,13 +30,13 @@ def bound_of(names):
     stack = Stack(app_with_flags(), "Stack")
     accounts = service_accounts(stack)
     for name in names:
-        accounts.add(name, namespace="apps", name=name)
+        accounts.add(f"apps/{name}")
     return bound(stack)
 
 
 def fill(accounts, count, **kwargs):
     for number in range(count):
-        accounts.add(f"Account{number}", namespace="apps", name=f"account-{number}", **kwargs)
+        accounts.add(f"apps/account-{number}", **kwargs)
 
 
 @pytest.mark.parametrize("special", [{}, {"restart": ["deployment/api"], "labels": {"app": "api"}}])
@@ -67,17 +67,17 @@ def test_refuses_more_than_an_update_could_send(accounts):
 def test_after_a_refusal_a_smaller_one_is_still_bound(stack, accounts):
     with pytest.raises(InvalidInput):
         fill(accounts, 120, annotations=NOTE)
-    accounts.add("Small", namespace="apps", name="small")
+    accounts.add("apps/small")
     assert "apps/small" in bound(stack)
 
 
 def test_a_common_account_is_its_role_and_nothing_more(stack, accounts):
-    api = accounts.add("Api", namespace="apps", name="api")
+    api = accounts.add("apps/api")
     deployment = Deployment({"Stack": template_of(stack)}, COMMERCIAL)
     arn = deployment.value("Stack", stack.resolve(api.role_arn))
     assert bound(stack) == {"apps/api": arn}
 
 
 def test_a_special_account_is_its_role_and_what_differs(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api", restart=["deployment/api"])
+    accounts.add("apps/api", restart=["deployment/api"])
     assert bound(stack)["apps/api"].keys() == {"Role", "Restart"}

@@ -19,9 +19,10 @@ from irsa_stack import (
     AwsNodeAddon,
     AwsNodeRebinding,
     EksOidcProvider,
-    FunctionSettings,
+    FunctionOptions,
     InvalidInput,
     Ownership,
+    RoleDefaults,
     Trust,
 )
 from irsa_stack.controllers import AwsLoadBalancerController
@@ -67,7 +68,7 @@ def access(stack):
 
 def faults_of(accounts, **kwargs):
     with pytest.raises(InvalidInput) as caught:
-        accounts.add("Api", **({"namespace": "apps", "name": "api"} | kwargs))
+        accounts.add(kwargs.pop("account", "apps/api"), **kwargs)
     return caught.value.faults
 
 
@@ -84,14 +85,14 @@ def test_an_account_costs_one_resource():
         stack = Stack(app_with_flags(), "Stack")
         accounts = service_accounts(stack)
         for name in names:
-            accounts.add(name, namespace="apps", name=name)
+            accounts.add(f"apps/{name}")
         return len(template_of(stack)["Resources"])
 
     assert resources(["a", "b", "c"]) - resources(["a", "b"]) == 1
 
 
 def test_the_roles_exist_before_they_are_bound(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     template = template_of(stack)
     [custom] = of_type(template, "Custom::ServiceAccounts")
     [role] = Deployment({"Stack": template}).web_identity_roles()
@@ -99,7 +100,7 @@ def test_the_roles_exist_before_they_are_bound(stack, accounts):
 
 
 def test_a_grant_exists_before_pods_can_find_the_account(stack, accounts):
-    api = accounts.add("Api", namespace="apps", name="api")
+    api = accounts.add("apps/api")
     aws_s3.Bucket(stack, "Bucket").grant_read(api)
     template = template_of(stack)
     [custom] = of_type(template, "Custom::ServiceAccounts")
@@ -110,9 +111,9 @@ def test_a_grant_exists_before_pods_can_find_the_account(stack, accounts):
 
 
 def test_a_workload_can_come_after_its_account(stack, accounts):
-    api = accounts.add("Api", namespace="apps", name="api")
+    api = accounts.add("apps/api")
     workload = CfnResource(stack, "Workload", type="AWS::CloudFormation::WaitConditionHandle")
-    workload.node.add_dependency(api.binding)
+    workload.node.add_dependency(api)
     template = template_of(stack)
     assert any("Batch" in key for key in template["Resources"]["Workload"]["DependsOn"])
 
@@ -121,33 +122,31 @@ def test_a_workload_can_come_after_its_account(stack, accounts):
 
 
 def test_an_adopted_account_carries_our_annotations_and_no_mark_of_ours(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, force=True)
+    accounts.add("apps/api", ownership=Ownership.ADOPT, force=True)
     entry = only_bound(stack)["apps/api"]
     assert (entry["Ownership"], entry["Force"]) == ("ADOPT", "true")
     assert entry.keys() == {"Role", "Ownership", "Force"}
 
 
 def test_a_chart_gets_the_users_annotations_too(accounts):
-    api = accounts.add(
-        "Api", namespace="apps", name="api", ownership=Ownership.HELM, annotations={"note": "x"}
-    )
+    api = accounts.add("apps/api", ownership=Ownership.HELM, annotations={"note": "x"})
     assert api.helm_values["serviceAccount"]["annotations"] == {"note": "x", **api.annotations}
 
 
 def test_an_account_says_which_it_is(accounts):
-    api = accounts.add("Api", namespace="apps", name="api")
-    assert repr(api) == "<BoundServiceAccount apps/api, CREATE>"
+    api = accounts.add("apps/api")
+    assert repr(api) == "<ServiceAccount apps/api, CREATE>"
 
 
 def test_a_rollout_is_waited_for_as_long_as_is_asked_for(stack):
     accounts = service_accounts(stack, rollout_timeout=Duration.minutes(12))
-    accounts.add("Api", namespace="apps", name="api", restart=["*"])
+    accounts.add("apps/api", restart=["*"])
     [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
     assert custom["Properties"]["RolloutTimeoutSeconds"] == "720"
 
 
 def test_a_rollout_is_waited_for_as_the_function_has_it_by_default(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api", restart=["*"])
+    accounts.add("apps/api", restart=["*"])
     [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
     assert "RolloutTimeoutSeconds" not in custom["Properties"]
 
@@ -165,21 +164,21 @@ def test_refuses_to_wait_for_a_rollout_without_time_to_undo(stack, wrong):
 def test_an_adopted_account_gets_one_annotation_unless_more_is_asked_for(
     stack, accounts, asked, expected
 ):
-    accounts.add("Api", namespace="apps", name="api", ownership=Ownership.ADOPT, **asked)
+    accounts.add("apps/api", ownership=Ownership.ADOPT, **asked)
     annotations = only_bound(stack)["apps/api"].get("Annotations", {})
     assert annotations == ({REGIONAL: expected} if expected else {})
 
 
 @pytest.mark.parametrize("ownership", [Ownership.HELM, Ownership.NONE])
 def test_accounts_of_others_reach_no_function(stack, accounts, ownership):
-    accounts.add("Api", namespace="apps", name="api", ownership=ownership)
+    accounts.add("apps/api", ownership=ownership)
     assert {body["Type"] for body in template_of(stack)["Resources"].values()} == {"AWS::IAM::Role"}
 
 
 @pytest.mark.parametrize("ownership", [Ownership.HELM, "HELM"])
 def test_a_chart_gets_the_values_that_make_its_account(accounts, ownership):
     api = accounts.add(
-        "Api", namespace="apps", name="api", ownership=ownership,
+        "apps/api", ownership=ownership,
         helm_values_path="controller.serviceAccount",
     )  # fmt: skip
     values = api.helm_values["controller"]["serviceAccount"]
@@ -188,15 +187,13 @@ def test_a_chart_gets_the_values_that_make_its_account(accounts, ownership):
 
 
 def test_a_chart_gets_the_name_of_an_account_that_is_made_here(accounts):
-    api = accounts.add("Api", namespace="apps", name="api")
+    api = accounts.add("apps/api")
     assert api.helm_values == {"serviceAccount": {"create": False, "name": "api"}}
 
 
 def test_what_is_special_about_an_account_reaches_the_function(stack, accounts):
     accounts.add(
-        "Api",
-        namespace="apps",
-        name="api",
+        "apps/api",
         restart=["deployment/api"],
         labels={"app": "api"},
         annotations={"note": "hello"},
@@ -219,7 +216,7 @@ def test_what_is_special_about_an_account_reaches_the_function(stack, accounts):
 
 def test_an_existing_role_is_bound_by_its_arn(stack, accounts):
     arn = "arn:aws:iam::444455556666:role/api"
-    api = accounts.add("Api", namespace="apps", name="api", role_arn=arn)
+    api = accounts.add("apps/api", role_arn=arn)
     assert only_bound(stack)["apps/api"] == arn
     with pytest.raises(AttributeError, match="grant where that role is defined"):
         _ = api.role
@@ -229,8 +226,8 @@ def test_an_existing_role_is_bound_by_its_arn(stack, accounts):
 
 
 def test_the_function_enters_only_the_namespaces_that_it_binds(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
-    accounts.add("Job", namespace="batch", name="job")
+    accounts.add("apps/api")
+    accounts.add("batch/job")
     assert access(stack) == (
         "AmazonEKSEditPolicy",
         {"Type": "namespace", "Namespaces": ["apps", "batch"]},
@@ -238,30 +235,30 @@ def test_the_function_enters_only_the_namespaces_that_it_binds(stack, accounts):
 
 
 def test_creating_a_namespace_takes_the_whole_cluster(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api", create_namespace=True)
+    accounts.add("apps/api", create_namespace=True)
     assert access(stack) == ("AmazonEKSClusterAdminPolicy", {"Type": "cluster"})
 
 
 def test_a_namespace_may_stay_open_for_the_removal_of_its_last_account(stack):
     accounts = service_accounts(stack, namespaces=["old"])
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     assert access(stack)[1]["Namespaces"] == ["apps", "old"]
 
 
 def test_the_function_has_access_before_it_is_called(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     [custom] = of_type(template_of(stack), "Custom::ServiceAccounts")
     assert any("Access" in key for key in custom["DependsOn"])
 
 
 def test_a_role_handed_in_needs_no_access_entry(stack):
     role = aws_iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/binder")
-    service_accounts(stack, handler_role=role).add("Api", namespace="apps", name="api")
+    service_accounts(stack, handler_role=role).add("apps/api")
     assert not of_type(template_of(stack), "AWS::EKS::AccessEntry")
 
 
 def test_the_functions_role_may_only_write_its_logs_and_see_its_cluster(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     [role] = [
         body["Properties"]
         for body in of_type(template_of(stack), "AWS::IAM::Role")
@@ -304,7 +301,7 @@ def allowed(rbac):
 
 
 def test_each_function_is_in_a_group_of_its_own_and_has_no_access_policy(stack, grouped):
-    grouped.add("Api", namespace="apps", name="api")
+    grouped.add("apps/api")
     AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
     entries = of_type(template_of(stack), "AWS::EKS::AccessEntry")
     assert sorted(groups(stack)) == [["irsa-stack:aws-node"], ["irsa-stack:binder"]]
@@ -312,8 +309,8 @@ def test_each_function_is_in_a_group_of_its_own_and_has_no_access_policy(stack, 
 
 
 def test_the_rbac_is_that_of_the_namespaces_and_their_restarts(stack, grouped):
-    grouped.add("Api", namespace="apps", name="api", restart=["deployment/api"])
-    grouped.add("Job", namespace="jobs", name="job")
+    grouped.add("apps/api", restart=["deployment/api"])
+    grouped.add("jobs/job")
     AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
     found = allowed(grouped.rbac)
     binder, aws_node = "irsa-stack:binder", "irsa-stack:aws-node"
@@ -326,7 +323,7 @@ def test_the_rbac_is_that_of_the_namespaces_and_their_restarts(stack, grouped):
 
 
 def test_each_role_is_bound_to_the_group_of_its_name(grouped):
-    grouped.add("Api", namespace="apps", name="api")
+    grouped.add("apps/api")
     bindings = [one for one in grouped.rbac["items"] if one["kind"] == "RoleBinding"]
     for binding in bindings:
         [subject] = binding["subjects"]
@@ -335,20 +332,20 @@ def test_each_role_is_bound_to_the_group_of_its_name(grouped):
 
 
 def test_the_template_holds_the_rbac_for_kubectl(stack, grouped):
-    grouped.add("Api", namespace="apps", name="api")
+    grouped.add("apps/api")
     assert template_of(stack)["Metadata"] == {"irsa-stack:rbac": grouped.rbac}
 
 
 def test_a_role_handed_in_is_told_its_rbac_too(stack):
     role = aws_iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/binder")
     accounts = service_accounts(stack, handler_role=role, kubernetes_group="irsa-stack")
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     assert groups(stack) == []
     assert allowed(accounts.rbac).keys() == {("irsa-stack:binder", "apps")}
 
 
 def test_without_a_group_there_is_no_rbac(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     assert accounts.rbac["items"] == []
     assert "Metadata" not in template_of(stack)
 
@@ -384,7 +381,7 @@ def test_another_refresh_calls_the_functions(resource):
     def properties(refresh):
         stack = Stack(app_with_flags(), "Stack")
         accounts = service_accounts(stack, refresh=refresh)
-        accounts.add("Api", namespace="apps", name="api")
+        accounts.add("apps/api")
         AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts)
         [body] = of_type(template_of(stack), resource)
         return body["Properties"]
@@ -399,7 +396,7 @@ def test_the_function_runs_where_a_private_endpoint_is_reached(stack):
     )  # fmt: skip
     group = aws_ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")
     cluster = connection(vpc=vpc, security_groups=[group])
-    service_accounts(stack, cluster=cluster).add("Api", namespace="apps", name="api")
+    service_accounts(stack, cluster=cluster).add("apps/api")
     [function] = of_type(template_of(stack), "AWS::Lambda::Function")
     assert function["Properties"]["VpcConfig"] == {
         "SubnetIds": ["subnet-1", "subnet-2"],
@@ -411,7 +408,7 @@ def test_the_function_runs_where_a_private_endpoint_is_reached(stack):
 
 
 def test_the_roles_tags_name_the_account_and_the_cluster(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     [role] = Deployment({"Stack": template_of(stack)}).web_identity_roles().values()
     assert role.tags == {
         "ServiceAccountName": "api",
@@ -421,9 +418,7 @@ def test_the_roles_tags_name_the_account_and_the_cluster(stack, accounts):
 
 
 def test_more_tags_join_the_standard_ones_or_take_their_place(stack, accounts):
-    accounts.add(
-        "Api", namespace="apps", name="api", tags={"Team": "apps", "ClusterName": "the one"}
-    )
+    accounts.add("apps/api", tags={"Team": "apps", "ClusterName": "the one"})
     [role] = Deployment({"Stack": template_of(stack)}).web_identity_roles().values()
     assert role.tags == {
         "ServiceAccountName": "api",
@@ -437,7 +432,7 @@ def test_an_account_of_another_cluster_may_share_the_role(stack, accounts):
     url = "https://oidc.eks.eu-west-1.amazonaws.com/id/OTHER"
     other = EksOidcProvider.from_issuer_url(stack, "Other", url)
     accounts.add(
-        "Api", namespace="apps", name="api",
+        "apps/api",
         trusts=[Trust(oidc_provider=other, service_accounts=["apps/api"])],
     )  # fmt: skip
     [role] = of_type(template_of(stack), "AWS::IAM::Role")[:1]
@@ -450,37 +445,22 @@ def test_a_raised_quota_makes_room_for_a_longer_trust_policy(accounts):
     other = EksOidcProvider.from_issuer_url(accounts, "Other", url)
     trusts = [Trust(oidc_provider=other, service_accounts=many)]
     assert any("L-C07B4B0D" in fault for fault in faults_of(accounts, trusts=trusts))
-    assert accounts.add(
-        "Api", namespace="apps", name="api", trusts=trusts, trust_policy_characters=8_192
-    )
+    assert accounts.add("apps/api", trusts=trusts, trust_policy_characters=8_192)
 
 
-@pytest.mark.parametrize("given", ["by argument", "by settings", "by both"])
 @pytest.mark.parametrize("aws_node", [AwsNodeRebinding, AwsNodeAddon])
-def test_boundary_and_path_reach_every_role(stack, given, aws_node):
+def test_boundary_and_path_reach_every_role(stack, aws_node):
     boundary = aws_iam.ManagedPolicy.from_managed_policy_arn(
         stack, "Boundary", "arn:aws:iam::111122223333:policy/boundary"
     )
-    week = aws_logs.RetentionDays.ONE_WEEK
     accounts = service_accounts(
         stack,
-        **{
-            "by argument": {"permissions_boundary": boundary, "path": "/team/"},
-            "by settings": {
-                "settings": FunctionSettings(permissions_boundary=boundary, role_path="/team/")
-            },
-            "by both": {
-                "permissions_boundary": boundary,
-                "path": "/team/",
-                "settings": FunctionSettings(log_retention=week),
-            },
-        }[given],
+        functions=FunctionOptions(log_retention=aws_logs.RetentionDays.ONE_WEEK),
+        roles=RoleDefaults(permissions_boundary=boundary, path="/team/"),
     )
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     aws_node(stack, "AwsNode", service_accounts=accounts)
-    AwsLoadBalancerController(
-        stack, "LoadBalancers", service_accounts=accounts, vpc_id="vpc-0123456789abcdef0"
-    )
+    accounts.add_controller(AwsLoadBalancerController(vpc_id="vpc-0123456789abcdef0"))
     template = template_of(stack)
     roles = of_type(template, "AWS::IAM::Role")
     assert len(roles) == (4 if aws_node is AwsNodeAddon else 5)
@@ -492,7 +472,7 @@ def test_boundary_and_path_reach_every_role(stack, given, aws_node):
 
 
 def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api", audience="vault")
+    accounts.add("apps/api", audience="vault")
     [role] = Deployment({"Stack": template_of(stack)}).web_identity_roles().values()
     assert role.tested("aud") == {"StringEquals": "vault"}
 
@@ -503,9 +483,13 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
 @pytest.mark.parametrize(
     ("kwargs", "rule", "fix"),
     [
-        ({"namespace": "team-*"}, "namespace must be one exact name", "list the namespaces"),
-        ({"name": "*"}, "service account name must be one exact", "list the accounts"),
-        ({"name": "default"}, "service account must not be 'apps/default'", "allow_default"),
+        ({"account": "team-*/api"}, "namespace must be one exact name", "list the namespaces"),
+        ({"account": "apps/*"}, "service account name must be one exact", "list the accounts"),
+        (
+            {"account": "apps/default"},
+            "service account must not be 'apps/default'",
+            "allow_default",
+        ),
         (
             {"token_expiration": Duration.minutes(5)},
             "token_expiration must be 600-86400",
@@ -538,9 +522,13 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
             "rem",
         ),
         ({"role_arn": "arn:aws:iam::111122223333:role:api"}, "role_arn must be written", "slash"),
-        ({"role_name": "r" * 65}, "role_name of Api must be at most 64", "shorten"),
+        ({"role_name": "r" * 65}, "role_name of apps.api must be at most 64", "shorten"),
         ({"ownership": "bogus"}, "ownership must be of CREATE, ADOPT, HELM, NONE", "correct it"),
-        ({"name": "default", "role_arn": ROLE}, "service account must not be 'apps/default'", ""),
+        (
+            {"account": "apps/default", "role_arn": ROLE},
+            "service account must not be 'apps/default'",
+            "",
+        ),
         (
             {"role_arn": ROLE, "role_name": "api", "description": "of the API"},
             "role_arn must stand alone, got role_name, description",
@@ -572,14 +560,14 @@ def test_refuses_to_enter_what_is_no_namespace(stack, namespaces, rule):
 
 def test_a_namespace_to_enter_may_be_known_at_deploy_only(stack):
     old = CfnParameter(stack, "Old").value_as_string
-    service_accounts(stack, namespaces=[old]).add("Api", namespace="apps", name="api")
+    service_accounts(stack, namespaces=[old]).add("apps/api")
     assert {"Ref": "Old"} in of_type(template_of(stack), "AWS::EKS::AccessEntry")[0]["Properties"][
         "AccessPolicies"
     ][0]["AccessScope"]["Namespaces"]
 
 
 def test_one_account_twice_is_refused(accounts):
-    accounts.add("First", namespace="apps", name="api")
+    accounts.add("apps/api")
     [fault] = faults_of(accounts)
     assert fault == (
         "service account must be bound once in a cluster, got 'apps/api' twice; remove one"
@@ -587,19 +575,19 @@ def test_one_account_twice_is_refused(accounts):
 
 
 def test_one_account_in_two_binders_of_a_cluster_is_refused(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     other = service_accounts(Stack(stack.node.root, "Other"))
     [fault] = faults_of(other)
     assert fault == (
-        "service account must be bound once in a cluster, got 'apps/api' by IrsaServiceAccounts"
-        " 'Other/ServiceAccounts' beside IrsaServiceAccounts 'Stack/ServiceAccounts'; remove one"
+        "service account must be bound once in a cluster, got 'apps/api' by ServiceAccounts"
+        " 'Other/ServiceAccounts' beside ServiceAccounts 'Stack/ServiceAccounts'; remove one"
     )
 
 
 def test_accounts_of_one_cluster_may_be_spread_over_stacks(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     other = service_accounts(Stack(stack.node.root, "Other"))
-    assert other.add("Job", namespace="apps", name="job")
+    assert other.add("apps/job")
 
 
 @pytest.mark.parametrize("apart", ["apps", "stages", "clusters"])
@@ -610,9 +598,9 @@ def test_one_account_may_be_in_two(apart):
         if apart == "stages":
             scope = Stage(app, f"Stage{number}")
         name = f"payments-{number}" if apart == "clusters" else "payments-prod"
-        cluster = dataclasses.replace(connection(), cluster_name=name)
+        cluster = dataclasses.replace(connection(), name=name)
         accounts = service_accounts(Stack(scope, f"Stack{number}"), cluster=cluster)
-        assert accounts.add("Api", namespace="apps", name="api")
+        assert accounts.add("apps/api")
 
 
 def test_an_account_of_a_cluster_made_here_is_bound_once(stack):
@@ -620,35 +608,33 @@ def test_an_account_of_a_cluster_made_here_is_bound_once(stack):
         stack, "Cluster", version=aws_eks_v2.KubernetesVersion.V1_34,
         default_capacity_type=aws_eks_v2.DefaultCapacityType.NODEGROUP, default_capacity=0,
     )  # fmt: skip
-    service_accounts(stack, cluster=cluster).add("Api", namespace="apps", name="api")
+    service_accounts(stack, cluster=cluster).add("apps/api")
     other = service_accounts(Stack(stack.node.root, "Other"), cluster=cluster)
     assert "bound once in a cluster" in faults_of(other)[0]
 
 
-@pytest.mark.parametrize("wrong", [{"name": "default"}, {"role_name": "r" * 65}], ids=str)
+@pytest.mark.parametrize("wrong", [{"account": "apps/default"}, {"role_name": "r" * 65}], ids=str)
 def test_a_refused_account_can_be_corrected(stack, accounts, wrong):
     faults_of(accounts, **wrong)
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     assert len(only_bound(stack)) == 1
 
 
 @pytest.mark.parametrize("id", ["Binder", "Access", "Bindings", "Taken"])
 def test_an_id_that_is_taken_is_refused_by_name(accounts, id):
-    accounts.add("Taken", namespace="apps", name="taken")
+    accounts.add("apps/taken", id="Taken")
     with pytest.raises(InvalidInput) as caught:
-        accounts.add(id, namespace="apps", name="api")
+        accounts.add("apps/api", id=id)
     assert caught.value.faults == (
         f"id must be one that nothing in Stack/ServiceAccounts has, got {id!r}; choose another",
     )
 
 
 def test_reports_every_fault_at_once(accounts):
-    faults = faults_of(
-        accounts, namespace="Apps", name="API", restart=["x"], force=True, labels={"a b": "c"}
-    )
+    faults = faults_of(accounts, account="Apps/API", restart=["x"], force=True, labels={"a b": "c"})
     assert len(faults) == 5
 
 
 def test_a_refused_account_leaves_no_trace(accounts):
-    faults_of(accounts, name="*")
+    faults_of(accounts, account="apps/*")
     assert accounts.accounts == {}

@@ -1,12 +1,14 @@
 import pytest
 
-from irsa_stack.controllers.aws_load_balancer_controller import policy_documents
-from irsa_stack.controllers.statements import Place
+from irsa_stack.controllers import AwsLoadBalancerController
+from irsa_stack.controllers.spec import Cluster
+from irsa_stack.controllers.statements import Location
 from irsa_stack.faults import InvalidInput
 from irsa_stack.iam.quotas import document_characters
+from tests.support.controllers import CLUSTER as PRODUCTION
+from tests.support.controllers import IRELAND
 from tests.support.iam_evaluator import Resource, allowed
 
-IRELAND = Place(partition="aws", region="eu-west-1", account="111122223333")
 CLUSTER = "elbv2.k8s.aws/cluster"
 OURS = {f"aws:ResourceTag/{CLUSTER}": "payments-prod"}
 THEIRS = {f"aws:ResourceTag/{CLUSTER}": "payments-dev"}
@@ -58,15 +60,16 @@ def _merged(contexts):
     return {key: value for context in contexts for key, value in context.items()}
 
 
-def documents(**properties):
-    return policy_documents(
-        **{
-            "place": IRELAND,
-            "cluster_name": "payments-prod",
-            "vpc_id": "vpc-0123456789abcdef0",
-            **properties,
-        }
-    ).values()
+def everything(location):
+    group = location.arn("elasticloadbalancing", "targetgroup/legacy/0a")
+    return AwsLoadBalancerController(target_groups=[group], waf=True, shield=True)
+
+
+SPECS = {"everything": everything, "default": AwsLoadBalancerController()}
+
+
+def documents(location=IRELAND, cluster=PRODUCTION, **options):
+    return AwsLoadBalancerController(**options).documents(cluster, location).values()
 
 
 @pytest.mark.parametrize(
@@ -201,11 +204,7 @@ def test_changes_security_groups_of_its_vpc_and_no_other(action, resources, expe
 
 
 def test_works_in_a_vpc_that_another_account_shares():
-    shared = documents(
-        place=Place(
-            partition="aws", region="eu-west-1", account="111122223333", vpc_owner="444455556666"
-        )
-    )
+    shared = documents(vpc_owner="444455556666")
     assert allowed(shared, "ec2:CreateSecurityGroup", group(ASK_OURS), SHARED_VPC)
     assert allowed(shared, "ec2:RevokeSecurityGroupIngress", group({"ec2:Vpc": SHARED_VPC}))
     assert not allowed(shared, "ec2:CreateSecurityGroup", group(ASK_OURS), VPC)
@@ -276,13 +275,21 @@ def test_uses_target_groups_made_elsewhere_only_when_named():
     ("properties", "waf", "shield"),
     [
         ({}, True, True),
-        ({"place": Place(partition="aws-us-gov", region="us-gov-west-1", account="1")}, True, True),
-        ({"place": Place(partition="aws-cn", region="cn-north-1", account="1")}, False, False),
+        (
+            {"location": Location(partition="aws-us-gov", region="us-gov-west-1", aws_account="1")},
+            True,
+            True,
+        ),
+        (
+            {"location": Location(partition="aws-cn", region="cn-north-1", aws_account="1")},
+            False,
+            False,
+        ),
         ({"waf": False}, False, True),
         ({"shield": False}, True, False),
         (
             {
-                "place": Place(partition="aws-cn", region="cn-north-1", account="1"),
+                "location": Location(partition="aws-cn", region="cn-north-1", aws_account="1"),
                 "waf": True,
             },
             True,
@@ -297,12 +304,11 @@ def test_reaches_waf_and_shield_where_they_are(properties, waf, shield):
 
 
 def test_each_document_fits_a_managed_policy_at_its_longest():
-    place = Place(partition="aws-us-gov", region="ap-southeast-1", account="111122223333")
+    location = Location(partition="aws-us-gov", region="ap-southeast-1", aws_account="111122223333")
+    spec = AwsLoadBalancerController(vpc_id="vpc-0123456789abcdef0")
     sizes = {
         name: document_characters(document)
-        for name, document in policy_documents(
-            place=place, cluster_name="c" * 100, vpc_id="vpc-0123456789abcdef0"
-        ).items()
+        for name, document in spec.documents(Cluster(name="c" * 100), location).items()
     }
     assert sizes == {
         "Discovery": 2170,
@@ -315,16 +321,22 @@ def test_each_document_fits_a_managed_policy_at_its_longest():
 @pytest.mark.parametrize(
     ("properties", "fault"),
     [
-        ({"cluster_name": ""}, "cluster_name must be 1-100 letters, .* got ''"),
-        ({"cluster_name": "*"}, "cluster_name must be"),
-        ({"vpc_id": ""}, "vpc_id must be the id of the cluster's VPC .* got ''"),
+        (
+            {"cluster": Cluster(name="", vpc_id=PRODUCTION.vpc_id)},
+            "cluster_name must be 1-100 letters, .* got ''",
+        ),
+        ({"cluster": Cluster(name="*")}, "cluster_name must be"),
+        (
+            {"cluster": Cluster(name="p", vpc_id="")},
+            "vpc_id must be the id of the cluster's VPC .* got ''",
+        ),
         ({"vpc_id": "*"}, "vpc_id must be"),
         ({"vpc_id": "vpc-*"}, "vpc_id must be"),
         ({"vpc_id": VPC}, "vpc_id must be"),
-        ({"place": Place(**vars(IRELAND) | {"vpc_owner": "*"})}, "vpc_owner must be a 12-digit"),
-        ({"vpc_id": None}, "vpc_id must be .* got None"),
-        ({"target_groups": ["*"]}, "target_groups must hold ARNs of single target groups"),
-        ({"target_groups": [TARGETS[:-4] + "*"]}, "target_groups must hold ARNs"),
+        ({"vpc_owner": "*"}, "vpc_owner must be a 12-digit"),
+        ({"cluster": Cluster(name="p")}, "vpc_id must be .* got None"),
+        ({"target_groups": ["*"]}, "target_groups must be such as"),
+        ({"target_groups": [TARGETS[:-4] + "*"]}, "target_groups must be such as"),
         ({"target_groups": TARGETS}, "target_groups must be a list"),
     ],
 )
@@ -335,5 +347,69 @@ def test_refuses_a_scope_that_is_none(properties, fault):
 
 def test_reports_all_faults_at_once():
     with pytest.raises(InvalidInput) as refused:
-        documents(cluster_name="", vpc_id="", target_groups=["*"])
+        documents(cluster=Cluster(name="", vpc_id=""))
+    assert len(refused.value.faults) == 2
+    with pytest.raises(InvalidInput) as refused:
+        documents(vpc_owner="me", target_groups=["*", ""])
     assert len(refused.value.faults) == 3
+
+
+# What upstream's policy names, and what of it is left out or added here, each with its reason.
+UPSTREAM = """
+    iam:CreateServiceLinkedRole ec2:DescribeAccountAttributes ec2:DescribeAddresses
+    ec2:DescribeAvailabilityZones ec2:DescribeInternetGateways ec2:DescribeVpcs
+    ec2:DescribeVpcPeeringConnections ec2:DescribeSubnets ec2:DescribeSecurityGroups
+    ec2:DescribeInstances ec2:DescribeNetworkInterfaces ec2:DescribeTags ec2:GetCoipPoolUsage
+    ec2:DescribeCoipPools ec2:GetSecurityGroupsForVpc ec2:DescribeIpamPools ec2:DescribeRouteTables
+    elasticloadbalancing:DescribeLoadBalancers elasticloadbalancing:DescribeLoadBalancerAttributes
+    elasticloadbalancing:DescribeListeners elasticloadbalancing:DescribeListenerCertificates
+    elasticloadbalancing:DescribeSSLPolicies elasticloadbalancing:DescribeRules
+    elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetGroupAttributes
+    elasticloadbalancing:DescribeTags elasticloadbalancing:DescribeTargetHealth
+    elasticloadbalancing:DescribeTrustStores elasticloadbalancing:DescribeListenerAttributes
+    elasticloadbalancing:DescribeCapacityReservation cognito-idp:DescribeUserPoolClient
+    acm:ListCertificates acm:DescribeCertificate iam:ListServerCertificates
+    iam:GetServerCertificate waf-regional:GetWebACL waf-regional:GetWebACLForResource
+    waf-regional:AssociateWebACL waf-regional:DisassociateWebACL wafv2:GetWebACL
+    wafv2:GetWebACLForResource wafv2:AssociateWebACL wafv2:DisassociateWebACL
+    shield:GetSubscriptionState shield:DescribeProtection shield:CreateProtection
+    shield:DeleteProtection ec2:AuthorizeSecurityGroupIngress ec2:RevokeSecurityGroupIngress
+    ec2:CreateSecurityGroup ec2:CreateTags ec2:DeleteTags ec2:DeleteSecurityGroup
+    elasticloadbalancing:CreateLoadBalancer elasticloadbalancing:CreateTargetGroup
+    elasticloadbalancing:CreateListener elasticloadbalancing:DeleteListener
+    elasticloadbalancing:CreateRule elasticloadbalancing:DeleteRule elasticloadbalancing:AddTags
+    elasticloadbalancing:RemoveTags elasticloadbalancing:ModifyLoadBalancerAttributes
+    elasticloadbalancing:SetIpAddressType elasticloadbalancing:SetSecurityGroups
+    elasticloadbalancing:SetSubnets elasticloadbalancing:DeleteLoadBalancer
+    elasticloadbalancing:ModifyTargetGroup elasticloadbalancing:ModifyTargetGroupAttributes
+    elasticloadbalancing:DeleteTargetGroup elasticloadbalancing:ModifyListenerAttributes
+    elasticloadbalancing:ModifyIpPools elasticloadbalancing:ModifyCapacityReservation
+    elasticloadbalancing:RegisterTargets elasticloadbalancing:DeregisterTargets
+    elasticloadbalancing:SetWebAcl elasticloadbalancing:ModifyListener
+    elasticloadbalancing:AddListenerCertificates elasticloadbalancing:RemoveListenerCertificates
+    elasticloadbalancing:ModifyRule elasticloadbalancing:SetRulePriorities
+"""
+LEFT_OUT = {
+    "waf-regional:GetWebACL": "WAF Classic has ended",
+    "waf-regional:GetWebACLForResource": "WAF Classic has ended",
+    "waf-regional:AssociateWebACL": "WAF Classic has ended",
+    "waf-regional:DisassociateWebACL": "WAF Classic has ended",
+}
+ADDED = {"wafv2:ListWebACLs": "finds a web ACL by its name, since v2.15"}
+
+# Writes that AWS evaluates neither a resource nor a tag for.
+EXCUSED = {
+    "elasticloadbalancing:SetWebAcl": "ELB has no resource type for it",
+    "elasticloadbalancing:SetRulePriorities": "ELB evaluates no tags for it",
+    "wafv2:AssociateWebACL": "WAF evaluates no tags for it",
+    "wafv2:DisassociateWebACL": "WAF evaluates no tags for it",
+    "shield:CreateProtection": "Shield has no resource type for it",
+    "shield:DeleteProtection": "the controller does not tag its protections",
+}
+
+# Reads that AWS's own AmazonEKSLoadBalancingPolicy allows on all resources, or that are asked by
+# load balancer, for a protection that may not exist.
+FOUND = {
+    ("RESOURCE_STAR", "['shield:DescribeProtection']"),
+    ("RESOURCE_STAR", "['wafv2:GetWebACL', 'wafv2:GetWebACLForResource']"),
+}

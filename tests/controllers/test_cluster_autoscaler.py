@@ -1,11 +1,17 @@
 import pytest
 
-from irsa_stack.controllers.cluster_autoscaler import discovery_tags, policy_documents
-from irsa_stack.controllers.statements import Place
+from irsa_stack.controllers import ClusterAutoscaler
+from irsa_stack.controllers.spec import Cluster
 from irsa_stack.faults import InvalidInput
+from tests.support.controllers import CLUSTER, IRELAND
 from tests.support.iam_evaluator import Resource, allowed
 
-IRELAND = Place(partition="aws", region="eu-west-1", account="111122223333")
+SPECS = {
+    "default": ClusterAutoscaler(),
+    "tags": ClusterAutoscaler(
+        node_group_tags={"kubernetes.io/cluster/payments-prod": "owned", "Team": "web"}
+    ),
+}
 OURS = {"aws:ResourceTag/k8s.io/cluster-autoscaler/payments-prod": "owned"}
 THEIRS = {"aws:ResourceTag/k8s.io/cluster-autoscaler/payments-dev": "owned"}
 
@@ -24,10 +30,8 @@ def node_group(cluster):
     return f"arn:aws:eks:eu-west-1:111122223333:nodegroup/{cluster}/general/5f0c"
 
 
-def documents(**properties):
-    return policy_documents(
-        **{"place": IRELAND, "cluster_name": "payments-prod", **properties}
-    ).values()
+def documents(cluster=CLUSTER, **options):
+    return ClusterAutoscaler(**options).documents(cluster, IRELAND).values()
 
 
 @pytest.mark.parametrize(
@@ -82,23 +86,41 @@ def test_asks_for_all_tags_that_it_is_held_to(tags, expected):
     assert allowed(held, SIZE, group(context)) is expected
 
 
-def test_discovers_what_it_may_size():
-    assert discovery_tags("payments-prod", None) == [
-        "k8s.io/cluster-autoscaler/enabled",
-        "k8s.io/cluster-autoscaler/payments-prod=owned",
-    ]
-    assert discovery_tags("payments-prod", {"Team": "web"}) == ["Team=web"]
+@pytest.mark.parametrize(
+    ("tags", "discovered"),
+    [
+        (
+            None,
+            [
+                "k8s.io/cluster-autoscaler/enabled",
+                "k8s.io/cluster-autoscaler/payments-prod=owned",
+            ],
+        ),
+        ({"Team": "web"}, ["Team=web"]),
+        (
+            {"kubernetes.io/cluster/payments-prod": "owned"},
+            ["kubernetes.io/cluster/payments-prod=owned"],
+        ),
+    ],
+)
+def test_discovers_what_it_may_size(tags, discovered):
+    values = ClusterAutoscaler(node_group_tags=tags).chart_values(CLUSTER, IRELAND)
+    assert values == {
+        "cloudProvider": "aws",
+        "awsRegion": "eu-west-1",
+        "autoDiscovery": {"clusterName": "payments-prod", "tags": discovered},
+    }
 
 
 @pytest.mark.parametrize(
     ("properties", "fault"),
     [
-        ({"cluster_name": ""}, "cluster_name must be 1-100 letters, .* got ''"),
-        ({"cluster_name": "*"}, "cluster_name must be .* got '[*]'"),
-        ({"cluster_name": "payments prod"}, "cluster_name must be"),
-        ({"cluster_name": "p" * 101}, "cluster_name must be"),
-        ({"cluster_name": "payments\n"}, "cluster_name must be"),
-        ({"cluster_name": None}, "cluster_name must be .* got None"),
+        ({"cluster": Cluster(name="")}, "cluster_name must be 1-100 letters, .* got ''"),
+        ({"cluster": Cluster(name="*")}, "cluster_name must be .* got '[*]'"),
+        ({"cluster": Cluster(name="payments prod")}, "cluster_name must be"),
+        ({"cluster": Cluster(name="p" * 101)}, "cluster_name must be"),
+        ({"cluster": Cluster(name="payments\n")}, "cluster_name must be"),
+        ({"cluster": Cluster(name=None)}, "cluster_name must be .* got None"),
         ({"node_group_tags": {}}, "node_group_tags must name at least one tag, got {}"),
         ({"node_group_tags": {"Team": ""}}, "node_group_tags must have a key and an exact value"),
         ({"node_group_tags": {"Team": "*"}}, "node_group_tags must have a key and an exact value"),
@@ -108,3 +130,15 @@ def test_discovers_what_it_may_size():
 def test_refuses_a_scope_that_is_none(properties, fault):
     with pytest.raises(InvalidInput, match=fault):
         documents(**properties)
+
+
+# What upstream's policy names, and what of it is left out or added here, each with its reason.
+UPSTREAM = """
+    autoscaling:DescribeAutoScalingGroups autoscaling:DescribeAutoScalingInstances
+    autoscaling:DescribeLaunchConfigurations autoscaling:DescribeScalingActivities
+    autoscaling:SetDesiredCapacity autoscaling:TerminateInstanceInAutoScalingGroup
+    ec2:DescribeImages ec2:DescribeInstanceTypes ec2:DescribeLaunchTemplateVersions
+    ec2:GetInstanceTypesFromInstanceRequirements eks:DescribeNodegroup
+"""
+LEFT_OUT = {}
+ADDED = {}

@@ -1,7 +1,9 @@
 import pytest
 
-from irsa_stack.controllers.external_dns import policy_documents, zone_id
+from irsa_stack.controllers import ExternalDns
+from irsa_stack.controllers.external_dns import zone_id
 from irsa_stack.faults import InvalidInput
+from tests.support.controllers import CLUSTER, LOCATIONS
 from tests.support.iam_evaluator import Resource, allowed
 
 OURS = "Z0123456789ABCDEFGHIJ"
@@ -22,8 +24,20 @@ def change(identifier, *names, types=("A",)):
     return Resource(zone(identifier), {NAMES: list(names), TYPES: list(types)})
 
 
-def documents(**properties):
-    return policy_documents(**{"partition": "aws", "hosted_zones": [OURS], **properties}).values()
+SPECS = {
+    "zones": ExternalDns(hosted_zones=[OURS]),
+    "names, types and another account": lambda location: ExternalDns(
+        hosted_zones=[OURS],
+        record_names=["*.apps.example.com", "api.example.com"],
+        record_types=["A", "CNAME"],
+        assume_roles=[f"arn:{location.partition}:iam::444455556666:role/external-dns"],
+    ),
+}
+
+
+def documents(partition="aws", **options):
+    spec = ExternalDns(**{"hosted_zones": [OURS], **options})
+    return spec.documents(CLUSTER, LOCATIONS[partition]).values()
 
 
 @pytest.mark.parametrize(
@@ -133,11 +147,11 @@ def test_names_zones_in_its_own_partition(partition):
     ("properties", "fault"),
     [
         ({"hosted_zones": []}, "hosted_zones must name at least one zone, got []"),
-        ({"hosted_zones": ["*"]}, "hosted_zones must hold ids .* got '[*]'"),
-        ({"hosted_zones": [""]}, "hosted_zones must hold ids .* got ''"),
-        ({"hosted_zones": ["example.com"]}, "hosted_zones must hold ids .* got 'example.com'"),
+        ({"hosted_zones": ["*"]}, "hosted_zones must be such as .* got '[*]'"),
+        ({"hosted_zones": [""]}, "hosted_zones must be such as .* got ''"),
+        ({"hosted_zones": ["example.com"]}, "hosted_zones must be such as .* got 'example.com'"),
         ({"hosted_zones": OURS}, "hosted_zones must be a list"),
-        ({"hosted_zones": [OURS + "\n"]}, "hosted_zones must hold ids"),
+        ({"hosted_zones": [OURS + "\n"]}, "hosted_zones must be such as"),
         ({"hosted_zones": [f"arn:aws-cn:route53:::hostedzone/{OURS}"]}, "in partition aws, got"),
         ({"record_names": ["*"]}, "record_names must be literal names .* got '[*]'"),
         ({"record_names": ["API.example.com"]}, "record_names must be literal names in lower case"),
@@ -147,7 +161,7 @@ def test_names_zones_in_its_own_partition(partition):
         ({"record_types": ["a"]}, "record_types must be of A, AAAA, .* got 'a'"),
         ({"record_types": ["SOA"]}, "external-dns writes no other"),
         ({"record_types": "A"}, "record_types must be a list"),
-        ({"assume_roles": ["external-dns"]}, "assume_roles must be an ARN"),
+        ({"assume_roles": ["external-dns"]}, "assume_roles must be such as"),
         ({"assume_roles": ROLE}, "assume_roles must be a list"),
         ({"assume_roles": [ROLE.replace("aws", "aws-cn")]}, "assume_roles must be in partition"),
         (
@@ -165,3 +179,12 @@ def test_reports_all_faults_at_once():
     with pytest.raises(InvalidInput) as refused:
         documents(hosted_zones=["*"], record_names=["*"], record_types=["SOA"])
     assert len(refused.value.faults) == 3
+
+
+# What upstream's policy names, and what of it is left out or added here, each with its reason.
+UPSTREAM = """
+    route53:ChangeResourceRecordSets route53:ListResourceRecordSets route53:ListTagsForResources
+    route53:ListHostedZones
+"""
+LEFT_OUT = {}
+ADDED = {"sts:AssumeRole": "--aws-assume-role, for zones of other accounts"}

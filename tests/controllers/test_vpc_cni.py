@@ -1,11 +1,10 @@
 import pytest
 
-from irsa_stack.controllers.statements import Place
 from irsa_stack.controllers.vpc_cni import policy_documents
 from irsa_stack.faults import InvalidInput
+from tests.support.controllers import IRELAND
 from tests.support.iam_evaluator import Resource, allowed
 
-IRELAND = Place(partition="aws", region="eu-west-1", account="111122223333")
 NAME = "cluster.k8s.amazonaws.com/name"
 OURS = {f"aws:ResourceTag/{NAME}": "payments-prod"}
 THEIRS = {f"aws:ResourceTag/{NAME}": "payments-dev"}
@@ -14,9 +13,6 @@ ASK_THEIRS = {f"aws:RequestTag/{NAME}": "payments-dev"}
 ASK_NODE = {"aws:RequestTag/node.k8s.amazonaws.com/instance_id": "i-0a1b"}
 NEW = {"ec2:CreateAction": "CreateNetworkInterface"}
 HERE = {"ec2:Vpc": "arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0123456789abcdef0"}
-SHARED_PLACE = Place(
-    partition="aws", region="eu-west-1", account="111122223333", vpc_owner="444455556666"
-)
 SHARED = {"ec2:Vpc": "arn:aws:ec2:eu-west-1:444455556666:vpc/vpc-0123456789abcdef0"}
 THERE = {"ec2:Vpc": "arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0fedcba9876543210"}
 OUR_NODE = {"aws:ResourceTag/kubernetes.io/cluster/payments-prod": "owned"}
@@ -45,12 +41,12 @@ def _ec2(resource, contexts, *, region="eu-west-1", account="111122223333"):
 
 
 def documents(**properties):
-    return policy_documents(**{"place": IRELAND, **properties}).values()
+    return policy_documents(**{"location": IRELAND, **properties}).values()
 
 
-def scoped(ip_family="ipv4", place=IRELAND):
+def scoped(ip_family="ipv4", vpc_owner=None):
     return documents(
-        place=place,
+        vpc_owner=vpc_owner,
         ip_family=ip_family,
         cluster_scoped=True,
         cluster_name="payments-prod",
@@ -59,7 +55,7 @@ def scoped(ip_family="ipv4", place=IRELAND):
 
 
 def test_leaves_ipv4_to_the_policy_that_aws_keeps():
-    assert policy_documents(place=IRELAND) == {}
+    assert policy_documents(location=IRELAND) == {}
 
 
 DESCRIBE = [
@@ -141,7 +137,7 @@ def test_changes_the_interfaces_of_its_cluster_and_no_other(action, resources, e
 
 def test_works_in_a_vpc_that_another_account_shares():
     made = [interface(ASK_OURS), subnet(SHARED, account="444455556666"), group(SHARED)]
-    assert allowed(scoped(place=SHARED_PLACE), "ec2:CreateNetworkInterface", *made)
+    assert allowed(scoped(vpc_owner="444455556666"), "ec2:CreateNetworkInterface", *made)
     assert not allowed(scoped(), "ec2:CreateNetworkInterface", *made)
 
 
@@ -201,7 +197,7 @@ SCOPE = {
         ({**SCOPE, "vpc_id": None}, "vpc_id must be .* got None"),
         ({**SCOPE, "vpc_id": "*"}, "vpc_id must be"),
         (
-            {**SCOPE, "place": Place(partition="aws", region="r", account="a", vpc_owner="*")},
+            {**SCOPE, "vpc_owner": "*"},
             "vpc_owner must be a 12-digit account, got '[*]'",
         ),
         ({"vpc_id": "vpc-0123456789abcdef0"}, "vpc_id must go with cluster_scoped=True"),
@@ -210,3 +206,22 @@ SCOPE = {
 def test_refuses_a_scope_that_is_none(properties, fault):
     with pytest.raises(InvalidInput, match=fault):
         documents(**properties)
+
+
+# What upstream's policy names, and what of it is left out or added here, each with its reason.
+UPSTREAM = """
+    ec2:AssignPrivateIpAddresses ec2:AttachNetworkInterface ec2:CreateNetworkInterface
+    ec2:DeleteNetworkInterface ec2:DescribeInstances ec2:DescribeTags ec2:DescribeNetworkInterfaces
+    ec2:DescribeInstanceTypes ec2:DescribeSecurityGroups ec2:DescribeSubnets
+    ec2:DetachNetworkInterface ec2:ModifyNetworkInterfaceAttribute ec2:UnassignPrivateIpAddresses
+    ec2:CreateTags ec2:AssignIpv6Addresses
+"""
+LEFT_OUT = {}
+ADDED = {"ec2:UnassignIpv6Addresses": "frees a prefix; only of the cluster's own interfaces"}
+
+# Without a cluster, as upstream has it; held to one with cluster_scoped.
+EXCUSED = {
+    "ec2:AssignIpv6Addresses": "interfaces bear no tag unless CLUSTER_NAME is set",
+    "ec2:CreateTags": "interfaces bear no tag unless CLUSTER_NAME is set",
+    "ec2:ModifyNetworkInterfaceAttribute": "interfaces bear no tag unless CLUSTER_NAME is set",
+}

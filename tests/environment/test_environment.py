@@ -357,8 +357,8 @@ def test_only_the_certificates_of_a_ca_bundle_are_passed_on(ca_bundle):
     ("oidc", "thumbprints"),
     [
         ({}, Thumbprints.computed()),
-        ({"values": [THUMBPRINT]}, Thumbprints.computed(also=[THUMBPRINT])),
-        ({"thumbprints": "exact", "values": [THUMBPRINT]}, Thumbprints.exactly([THUMBPRINT])),
+        ({"values": [THUMBPRINT]}, Thumbprints.computed(additional=[THUMBPRINT])),
+        ({"thumbprints": "exact", "values": [THUMBPRINT]}, Thumbprints.exact([THUMBPRINT])),
         ({"thumbprints": "chosen-by-iam"}, Thumbprints.chosen_by_iam()),
     ],
 )

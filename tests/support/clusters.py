@@ -6,7 +6,7 @@ from typing import Any
 from aws_cdk import Stack, aws_iam
 from constructs import Construct
 
-from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+from irsa_stack import EksOidcProvider, ImportedCluster, ServiceAccounts
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 
@@ -15,12 +15,13 @@ CERTIFICATE = base64.b64encode(
 ).decode()
 
 
-def connection(**kwargs: Any) -> ClusterConnection:
+def connection(**kwargs: Any) -> ImportedCluster:
     """A cluster that another tool made."""
-    return ClusterConnection.from_attributes(
-        cluster_name="payments-prod",
+    return ImportedCluster(
+        name="payments-prod",
         endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
         certificate_authority_data=CERTIFICATE,
+        issuer_url=f"https://{ISSUER}",
         **kwargs,
     )
 
@@ -30,7 +31,7 @@ def imported_provider(stack: Construct) -> aws_iam.IOpenIdConnectProvider:
     return EksOidcProvider.from_issuer_url(stack, "OidcProvider", f"https://{ISSUER}")
 
 
-def service_accounts(stack: Stack, **kwargs: Any) -> IrsaServiceAccounts:
+def service_accounts(stack: Stack, **kwargs: Any) -> ServiceAccounts:
     """The service accounts of that cluster."""
     arguments = {"cluster": connection(), "oidc_provider": imported_provider(stack)} | kwargs
-    return IrsaServiceAccounts(stack, "ServiceAccounts", **arguments)
+    return ServiceAccounts(stack, "ServiceAccounts", **arguments)

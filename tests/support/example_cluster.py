@@ -2,7 +2,7 @@
 
 from aws_cdk import CfnParameter, Stack
 
-from irsa_stack import ClusterConnection, EksOidcProvider, IrsaServiceAccounts
+from irsa_stack import EksOidcProvider, ImportedCluster, ServiceAccounts
 from tests.support.trust_resolver import COMMERCIAL, Place
 
 NAME = "payments-prod"
@@ -16,18 +16,19 @@ def parameters(place: Place = COMMERCIAL) -> dict[str, str]:
 
 def service_accounts(
     stack: Stack, *, deploy_time: bool = False, place: Place = COMMERCIAL
-) -> IrsaServiceAccounts:
+) -> ServiceAccounts:
     """Define them, with the issuer and the cluster's name as literals or as parameters."""
     known = parameters(place)
     if deploy_time:
         known = {name: CfnParameter(stack, name).value_as_string for name in known}
-    return IrsaServiceAccounts(
+    return ServiceAccounts(
         stack,
         "ServiceAccounts",
-        cluster=ClusterConnection.from_attributes(
-            cluster_name=known["ClusterName"],
+        cluster=ImportedCluster(
+            name=known["ClusterName"],
             endpoint="https://EXAMPLE.gr7.eu-west-1.eks.amazonaws.com",
             certificate_authority_data="LS0tLS1CRUdJTi==",
+            issuer_url=known["IssuerUrl"],
         ),
         oidc_provider=EksOidcProvider(stack, "OidcProvider", issuer_url=known["IssuerUrl"]),
     )

@@ -124,7 +124,7 @@ class TestData:
     def test_keeps_previous_thumbprints(self, case, resolver):
         previous = "9e99a48a9960b14926bb7f3b02e22da2b0ab7280"
         with case.served(resolver) as issuer:
-            response_url = handled(issuer, "Update", KeepPrevious=[previous])
+            response_url = handled(issuer, "Update", Additional=[previous])
         thumbprints = response_url.only_response["Data"]["Thumbprints"]
         assert thumbprints == f"{issuer.thumbprints[0]},{previous}"
 
@@ -162,8 +162,8 @@ def test_warnings_are_logged_and_answered(resolver, capsys):
             "AllowPrivate must be 'true' or 'false', got 'yes'; correct it",
         ),
         (
-            {"IssuerUrl": "https://a.test", "KeepPrevious": "0" * 40},
-            f"KeepPrevious must be a list, got '{'0' * 40}'; put it in brackets",
+            {"IssuerUrl": "https://a.test", "Additional": "0" * 40},
+            f"Additional must be a list, got '{'0' * 40}'; put it in brackets",
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_the_id_names_the_issuer_and_nothing_that_changes():
     assert (
         on_event.physical_id(request(IssuerUrl=url))
         == on_event.physical_id(
-            request(IssuerUrl=url, Refresh="2", KeepPrevious=["0" * 40], AllowPrivate="true")
+            request(IssuerUrl=url, Refresh="2", Additional=["0" * 40], AllowPrivate="true")
         )
         == f"irsa-thumbprint/a.test{EKS_PATH}"
     )

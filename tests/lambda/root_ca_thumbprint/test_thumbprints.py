@@ -64,14 +64,14 @@ def test_warnings_name_the_host(resolver):
 
 def test_keeps_previous_thumbprints_after_the_computed_one(resolver):
     with the("acm_now").served(resolver) as issuer:
-        found = computed(issuer, keep_previous=PREVIOUS[:4])
+        found = computed(issuer, additional=PREVIOUS[:4])
         assert list(found.values) == issuer.thumbprints + PREVIOUS[:4]
 
 
 def test_a_previous_thumbprint_that_is_computed_again_is_listed_once(resolver):
     with the("acm_now").served(resolver) as issuer:
         again = [issuer.thumbprints[0].upper(), PREVIOUS[0], PREVIOUS[0]]
-        found = computed(issuer, keep_previous=again)
+        found = computed(issuer, additional=again)
         assert list(found.values) == [issuer.thumbprints[0], PREVIOUS[0]]
 
 
@@ -80,9 +80,9 @@ def test_refuses_more_than_five(resolver):
         the("acm_now").served(resolver) as issuer,
         pytest.raises(Failure) as failure,
     ):
-        computed(issuer, keep_previous=PREVIOUS)
+        computed(issuer, additional=PREVIOUS)
     assert str(failure.value) == (
-        "the thumbprints must be at most 5, got 6: 1 computed and the previous ones; "
+        "the thumbprints must be at most 5, got 6: 1 computed and the additional ones; "
         "keep fewer of those"
     )
 
@@ -90,10 +90,10 @@ def test_refuses_more_than_five(resolver):
 def test_refuses_previous_values_that_are_no_thumbprints_before_it_connects(resolver):
     with pytest.raises(Failure) as failure:
         compute_thumbprints(
-            "https://nowhere.test", Deadline(1), keep_previous=[PREVIOUS[0], "AB:CD", 7]
+            "https://nowhere.test", Deadline(1), additional=[PREVIOUS[0], "AB:CD", 7]
         )
     assert str(failure.value) == (
-        "previous thumbprints must be 40 hexadecimal characters each, got 'AB:CD', 7; "
+        "additional thumbprints must be 40 hexadecimal characters each, got 'AB:CD', 7; "
         "copy them from the provider"
     )
     assert resolver.asked == []

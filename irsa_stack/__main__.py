@@ -1,0 +1,5 @@
+"""`python -m irsa_stack` is `irsa`."""
+
+from irsa_stack.command.main import main
+
+main()

@@ -1,1 +1,0 @@
-"""One construct a controller; `irsa_stack.controllers` offers them by name."""

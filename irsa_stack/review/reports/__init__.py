@@ -1,0 +1,1 @@
+"""Reports: the same facts as JSON, SARIF, Markdown, Mermaid and a page."""

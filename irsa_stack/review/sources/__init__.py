@@ -1,0 +1,1 @@
+"""What can be read: templates, plans, manifests and policies, recognised by content."""

@@ -11,7 +11,7 @@ export NODE_NO_WARNINGS := 1
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install synth review test lint types check bench fmt snapshots schema requirements wheel docs clean
+.PHONY: help install synth access diff review test lint types check bench fmt snapshots schema requirements wheel docs clean
 
 help: ## what you can type here
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,14 @@ synth: $(VENV)/.app node_modules/.cdk ## CloudFormation of environments/dev.yaml
 	$(CDK) synth --quiet --no-notices -c environment=$(ENVIRONMENT)
 	@echo "cdk.out/ holds the templates to review:"
 	@$(BIN)/python -c 'import json; [print("cdk.out/" + a["properties"]["templateFile"]) for a in json.load(open("cdk.out/manifest.json"))["artifacts"].values() if a["type"] == "aws:cloudformation:stack"]'
+	@$(BIN)/python -m irsa_stack access cdk.out --reports cdk.out
+
+access: $(VENV)/.app ## who can do what, in the cdk.out of the last synth
+	@$(BIN)/python -m irsa_stack access cdk.out --reports cdk.out
+
+diff: $(VENV)/.app ## what the last synth changes of access: BASE=an earlier cdk.out, or a commit that has one
+	@test -n "$(BASE)" || { echo "BASE must be an earlier cdk.out or a commit that has one, got none; run: make diff BASE=old.cdk.out"; exit 2; }
+	@if test -e "$(BASE)"; then $(BIN)/python -m irsa_stack diff "$(BASE)" cdk.out; else $(BIN)/python -m irsa_stack diff cdk.out --against "$(BASE)"; fi
 
 review: install ## your environment files, all of them: the review of their templates, the proof of their trust
 	$(BIN)/python -m tests.prove_environments

@@ -1,7 +1,9 @@
 """An emulated AWS account that serves on loopback until the block ends."""
 
 import contextlib
+import dataclasses
 import functools
+import json
 import os
 import secrets
 import ssl
@@ -20,6 +22,8 @@ from botocore.config import Config
 from rehearsal.certificates import Chain, server_chain
 from rehearsal.eks_contents import install_aws_node
 from rehearsal.emulator.settings import AttachedControlPlane, Settings
+from rehearsal.emulator.slowness import PATH as SLOWNESS_PATH
+from rehearsal.emulator.slowness import Slowness
 from rehearsal.kubernetes import Cluster, TokenReview, control_plane, create_signing_key
 from rehearsal.loopback import free_address
 from rehearsal.pod_identity import pod_identity_webhook
@@ -121,6 +125,16 @@ class Account:
             aws_secret_access_key=credentials.secret_key,
             aws_session_token=credentials.session_token,
         )
+
+    def slow(self, **seconds: Any) -> None:
+        """Make AWS slow, as the fields of `Slowness` say; the others are as at first."""
+        context = ssl.create_default_context(cafile=str(self.chain.root))
+        body = json.dumps(dataclasses.asdict(Slowness(**seconds))).encode()
+        request = urllib.request.Request(  # noqa: S310 (https)
+            f"{self.endpoint}{SLOWNESS_PATH}", body, method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=10, context=context):  # noqa: S310 (https)
+            pass
 
     def assume_role(self, role_arn: str, token: str) -> dict[str, Any]:
         """Exchange a web identity token for a session of a role, as an SDK in a pod does."""

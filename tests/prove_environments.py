@@ -101,10 +101,13 @@ def trust_faults(document: dict[str, Any], deployment: Deployment) -> Iterator[s
             own |= _subjects(statement, issuer)
         yield from _tag_faults(logical_id, role)
     wanted = {
-        f"system:serviceaccount:{account['namespace']}:{name}"
+        f"system:serviceaccount:{name.replace('/', ':')}"
         for account in document.get("service_accounts") or []
         if "role_arn" not in account
-        for name in [account["name"], *account.get("subject_patterns", [])]
+        for name in [
+            f"{account['namespace']}/{account['name']}",
+            *account.get("subject_patterns", []),
+        ]
     }
     for subject in sorted(wanted - own):
         yield f"no role trusts {subject} of {issuer}"

@@ -190,3 +190,26 @@ def test_its_assembly_holds_the_functions_code_and_no_other_functions(installed_
 def test_the_app_used_the_wheel_and_not_the_repository(installed_app):
     done = run(installed_app, "import irsa_stack; print(irsa_stack.__file__)")
     assert done.stdout.startswith(str(installed_app))
+
+
+def command(folder, *arguments):
+    """Run the installed command where neither Node nor anything else is to be found."""
+    return subprocess.run(
+        ["venv/bin/irsa", *arguments],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": ""},
+    )
+
+
+def test_the_command_reads_what_the_app_synthesised(installed_app):
+    done = command(installed_app, "access", "cdk.out", "--reports", ".")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "apps/api" in done.stdout
+    assert "<table" in (installed_app / "access.html").read_text(encoding="utf-8")
+
+
+def test_the_command_finds_the_functions_code(user):
+    assert "--ca-bundle" in command(user, "thumbprint", "--help").stdout

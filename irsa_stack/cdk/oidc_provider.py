@@ -13,7 +13,6 @@ from irsa_stack.cdk.cluster_connection import ImportedCluster
 from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.cdk.role_options import RoleDefaults
 from irsa_stack.cdk.root_ca_thumbprint import RootCaThumbprint
-from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.faults import InvalidInput, no_list_faults, refuse
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.issuer import issuer_from_url, issuer_url_faults
@@ -119,7 +118,7 @@ class EksOidcProvider(Resource):
         self._arn = resource.ref
         self._issuer = (
             issuer_from_arn(self._arn)
-            if is_deploy_time(issuer_url)
+            if Token.is_unresolved(issuer_url)
             else issuer_from_url(issuer_url)
         )
 
@@ -172,7 +171,7 @@ class EksOidcProvider(Resource):
         refuse(issuer_url_faults(issuer_url))
         issuer = (
             Fn.select(1, Fn.split("//", issuer_url))
-            if is_deploy_time(issuer_url)
+            if Token.is_unresolved(issuer_url)
             else issuer_from_url(issuer_url)
         )
         arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{issuer}"

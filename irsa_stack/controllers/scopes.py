@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
 from irsa_stack.faults import no_list_faults
@@ -18,16 +18,18 @@ class Kind:
         pattern: regular expression that an item matches whole.
         example: one such item, for the message.
         remedy: where to find it, for the message.
+        literal: whether it must be known at synth, because a part of it is told to the chart.
     """
 
     pattern: str
     example: str
     remedy: str = "copy it from the console"
+    literal: bool = False
 
     def faults(self, value: object, *, of: str) -> Iterator[str]:
         """Say what makes *value* none of this kind; one known at deploy has no faults yet."""
         if not isinstance(value, str) or not (
-            is_deploy_time(value) or re.fullmatch(self.pattern, value)
+            (is_deploy_time(value) and not self.literal) or re.fullmatch(self.pattern, value)
         ):
             yield f"{of} must be such as {self.example!r}, got {value!r}; {self.remedy}"
 
@@ -41,7 +43,10 @@ def _arn(service: str, resource: str, example: str, remedy: str = "copy its ARN"
 
 
 KEY = _arn("kms", "key/[0-9A-Za-z-]+", "key/0a1b2c3d", "an alias is no resource, so give the key")
-QUEUE = _arn("sqs", "[A-Za-z0-9_-]{1,80}(?:[.]fifo)?", "payments-prod")
+QUEUE = replace(
+    _arn("sqs", "[A-Za-z0-9_-]{1,80}", "payments-prod", "write its ARN with a literal name"),
+    literal=True,
+)
 ROLE = Kind(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
     "arn:aws:iam::111122223333:role/name",

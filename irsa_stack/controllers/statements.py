@@ -8,6 +8,7 @@ from irsa_stack.cloudformation.deploy_time import is_deploy_time
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
+Conditions = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

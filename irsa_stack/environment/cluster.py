@@ -52,6 +52,11 @@ class EndpointSettings(Part):
         return self
 
 
+def _once(values: list[str]) -> Iterator[str]:
+    for value in sorted({value for value in values if values.count(value) > 1}):
+        yield f"must name each once, got {value!r} twice; remove one"
+
+
 class NewCluster(Part):
     """A cluster to make."""
 
@@ -69,7 +74,7 @@ class NewCluster(Part):
     """Where it runs."""
     secrets_encryption_key: KeyArn | None = None
     """KMS key of secrets. Default: one made with the cluster, rotated every year."""
-    administrators: list[RoleArn] = Field(default_factory=list)
+    administrators: Annotated[list[RoleArn], checked(_once)] = Field(default_factory=list)
     """Roles of people who administer the cluster; they must exist. Default: nobody but
     CloudFormation's execution role, so kubectl answers Unauthorized."""
 
@@ -107,6 +112,8 @@ class ExistingCluster(Part):
         str, matching(r"[A-Za-z0-9+/]+={0,2}", "LS0tLS1CRUdJTi...")
     ]
     """Its CA certificate, base64 of PEM."""
+    ip_family: Literal["ipv4", "ipv6"] = "ipv4"
+    """Addresses of its pods, which decide what `vpc_cni: rebind` lets aws-node do."""
     vpc_id: VpcId | None = None
     """Its VPC: for the load-balancer controller, and for a private-only endpoint."""
     zones: list[str] = Field(default_factory=list)

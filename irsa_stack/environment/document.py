@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from irsa_stack.cloudformation.deploy_time import is_placeholder
 from irsa_stack.faults import InvalidInput, refuse
 
 _BYTES = 1_000_000
@@ -124,10 +125,10 @@ def _token_faults(raw: object) -> list[str]:
         for number, (place, value) in enumerate(values_of(raw)):
             if number > _VALUES:
                 return [f"must hold at most {_VALUES} values, got more; write less behind '&'"]
-            if isinstance(value, str) and "{Token[" in value:
+            if isinstance(value, str) and ("{Token[" in value or is_placeholder(value)):
                 faults.append(
                     f"{place_text(place)}: must be what will be deployed, got {value[:60]!r}; the"
-                    " CDK would take ${Token[...]} for a value of its own, so write it out"
+                    " CDK would take it for a value of its own, so write it out"
                 )
     except RecursionError:
         return ["must not hold itself, got a '*' within its own '&'; write it out"]

@@ -11,15 +11,27 @@ from irsa_stack.environment.metadata_guard import MetadataGuardSettings
 from irsa_stack.environment.nodes import NodeGroup
 from irsa_stack.environment.oidc import OidcSettings
 from irsa_stack.environment.part import Part
+from irsa_stack.environment.places import place_faults
 from irsa_stack.environment.service_accounts import ServiceAccountList
-from irsa_stack.environment.values import KeyArn, Namespace, PolicyArn, RolePath, Word, matching
+from irsa_stack.environment.values import (
+    KeyArn,
+    Namespace,
+    PolicyArn,
+    RolePath,
+    TagMap,
+    Word,
+    matching,
+)
+from irsa_stack.environment.vpc import VpcSettings
 from irsa_stack.faults import refuse
 from irsa_stack.iam import quotas
 
 STACKS = 64
 """The most stacks that the service accounts of an environment are spread over."""
 
-_TAG_KEY_CHARACTERS, _TAG_VALUE_CHARACTERS = 128, 256
+# ServiceType and Environment; and those that name the service account of a role.
+_EVERY_TAG, _ROLE_TAGS = 2, 3
+_BOTTLEROCKET_CLUSTER_CHARACTERS = 63
 
 
 class Environment(Part):
@@ -29,7 +41,7 @@ class Environment(Part):
     """What the cluster serves; first part of its name."""
     environment: Word
     """Such as dev or prod; second part of its name."""
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: TagMap = Field(default_factory=dict)
     """Tags of every resource, besides ServiceType and Environment."""
     account: Annotated[str, matching(r"\d{12}", "'111122223333', in quotes")] | None = None
     """AWS account. Default: that of the credentials at deploy."""
@@ -74,8 +86,10 @@ class Environment(Part):
     def _consistent(self) -> Self:
         faults = [
             *_region_faults(self.account, self.region),
-            *_tag_faults(self.tags),
+            *_tag_faults(self),
             *_mode_faults(self),
+            *_name_faults(self),
+            *place_faults(self),
         ]
         refuse(faults)
         return self
@@ -98,19 +112,39 @@ def _region_faults(account: str | None, region: str | None) -> Iterator[str]:
         yield "account and region must be given together; give both, or neither"
 
 
-def _tag_faults(tags: dict[str, str]) -> Iterator[str]:
-    yield from quotas.tags_faults(len(tags) + 2, of="every resource")
-    for key, value in tags.items():
-        if key.lower().startswith("aws:") or not 1 <= len(key) <= _TAG_KEY_CHARACTERS:
+def _tag_faults(settings: Environment) -> Iterator[str]:
+    faults = list(quotas.tags_faults(len(settings.tags) + _EVERY_TAG, of="every resource"))
+    yield from faults
+    if faults:
+        return
+    for position, account in enumerate(settings.service_accounts):
+        count = len({*settings.tags, *account.tags}) + _EVERY_TAG + _ROLE_TAGS
+        own = _EVERY_TAG + _ROLE_TAGS
+        if account.role_arn is None:
+            yield from quotas.tags_faults(count, of=f"service_accounts[{position}]", own=own)
+
+
+def _name_faults(settings: Environment) -> Iterator[str]:
+    """Refuse names that must be unique, or short, beyond the part that they stand in."""
+    roles: dict[str, str] = {}
+    for account in settings.service_accounts:
+        name = account.role_name
+        if name is None:
+            continue
+        if name.lower() in roles:
             yield (
-                "tags must have keys of 1-128 characters, not starting with aws:, got"
-                f" {key!r}; rename it"
+                f"service_accounts must have different role_names, got {name!r} and"
+                f" {roles[name.lower()]!r}; rename one, because IAM does not tell A from a"
             )
-        if len(value) > _TAG_VALUE_CHARACTERS:
-            yield (
-                f"tags must have values of at most 256 characters, got {len(value)} for {key!r};"
-                " shorten it"
-            )
+        roles[name.lower()] = name
+    rocket = [group.name for group in settings.nodes if group.ami_family == "BOTTLEROCKET"]
+    if rocket and len(settings.cluster_name) > _BOTTLEROCKET_CLUSTER_CHARACTERS:
+        yield (
+            f"service_type and environment must be at most {_BOTTLEROCKET_CLUSTER_CHARACTERS - 1}"
+            f" characters together with nodes of BOTTLEROCKET, got"
+            f" {len(settings.cluster_name) - 1}; shorten one, because such nodes cannot join a"
+            " cluster with a longer name"
+        )
 
 
 def _mode_faults(settings: Environment) -> Iterator[str]:
@@ -121,6 +155,8 @@ def _mode_faults(settings: Environment) -> Iterator[str]:
         yield "nodes must hold a node group for a new cluster, got none; add one"
     if settings.cluster.existing is not None:
         yield from _existing_faults(settings, settings.cluster.existing)
+    if new is not None:
+        yield from _subnet_faults(settings.nodes, new.vpc)
     names = [group.name for group in settings.nodes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"nodes must have different names, got {name!r} twice; rename one"
@@ -130,6 +166,21 @@ def _mode_faults(settings: Environment) -> Iterator[str]:
             "service_accounts must not hold kube-system/aws-node with vpc_cni:"
             f" {settings.vpc_cni_mode}; remove it, vpc_cni binds it"
         )
+
+
+def _subnet_faults(nodes: list[NodeGroup], vpc: VpcSettings) -> Iterator[str]:
+    for position, group in enumerate(nodes):
+        for of, there, where in (
+            ("subnets", vpc.private_subnets, "cluster.new.vpc.private_subnets"),
+            ("zones", vpc.zones, "cluster.new.vpc.zones"),
+        ):
+            given = getattr(group, of)
+            wrong = [value for value in given if value not in there]
+            if wrong:
+                yield (
+                    f"nodes[{position}].{of} must be of {where}, got {', '.join(wrong)}; choose of"
+                    f" {', '.join(there) or f'none, so write {where} first'}"
+                )
 
 
 def _existing_faults(settings: Environment, existing: ExistingCluster) -> Iterator[str]:

@@ -59,6 +59,34 @@ def matching(pattern: str, example: str) -> AfterValidator:
     return checked(faults)
 
 
+_TAG_VALUE = re.compile(r"[\w\s.:/=+@-]*")  # Unicode's letters, digits and spaces too
+_TAG_KEY_CHARACTERS, _TAG_VALUE_CHARACTERS = 128, 256
+
+
+def _tags_faults(tags: dict[str, str]) -> Iterator[str]:
+    """Say what IAM would refuse, whose rule for tags is the narrowest.
+
+    See: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+    """
+    for key, value in tags.items():
+        if key.lower().startswith("aws:") or not 1 <= len(key) <= _TAG_KEY_CHARACTERS:
+            yield (
+                "must have keys of 1-128 characters, not starting with aws:, got"
+                f" {key!r}; rename it"
+            )
+        if len(value) > _TAG_VALUE_CHARACTERS:
+            yield (
+                f"must have values of at most 256 characters, got {len(value)} for {key!r};"
+                " shorten it"
+            )
+        for text in (key, value):
+            if not _TAG_VALUE.fullmatch(text):
+                yield (
+                    "must use letters, digits, spaces and _.:/=+-@, which is all that IAM takes,"
+                    f" got {text!r} in {key!r}; leave the others out"
+                )
+
+
 PolicyArn = Annotated[str, _arn("policy")]
 RoleArn = Annotated[str, _arn("role")]
 Cidr = Annotated[str, checked(cidr_faults)]
@@ -77,3 +105,4 @@ RolePath = Annotated[str, checked(lambda path: quotas.path_faults(path, of="valu
 Namespace = Annotated[str, checked(namespace_faults)]
 AccountName = Annotated[str, checked(name_faults)]
 Word = Annotated[str, checked(_word_faults)]
+TagMap = Annotated[dict[str, str], checked(_tags_faults)]

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from irsa_stack.cloudformation.deploy_time import TOKEN
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_placeholder
 from irsa_stack.faults import refuse
 
 ISSUER_URL_CHARACTERS = 255
@@ -68,7 +68,7 @@ def _written(value: object) -> str | None:
     """Return *value* with names for its deploy-time values; None if it is nothing but one."""
     if not isinstance(value, str):
         return ""
-    return None if TOKEN.fullmatch(value) else TOKEN.sub("x.x", value)
+    return None if TOKEN.fullmatch(value) or is_placeholder(value) else TOKEN.sub("x.x", value)
 
 
 def _issuer_faults(written: str, issuer: str) -> Iterator[str]:

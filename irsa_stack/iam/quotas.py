@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Any
 
-from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time, is_placeholder
 from irsa_stack.cloudformation.outcomes import Template
 from irsa_stack.iam.issuer import LONGEST_EKS_ISSUER
 
@@ -19,6 +19,8 @@ PATH_CHARACTERS = 512
 DESCRIPTION_CHARACTERS = 1_000
 THUMBPRINTS = 5
 TAGS = 50
+MANAGED_POLICIES = 10
+MANAGED_POLICIES_AT_MOST = 20
 SESSION_SECONDS = (3_600, 43_200)
 
 LONGEST_TOKEN = 128
@@ -110,6 +112,15 @@ def managed_policy_faults(document: Mapping[str, Any], *, policy: str) -> Iterat
         )
 
 
+def managed_policies_faults(policies: Sized, *, of: str = "managed_policies") -> Iterator[str]:
+    """Say why IAM would attach no such number of managed policies to one role."""
+    if len(policies) > MANAGED_POLICIES_AT_MOST:
+        yield (
+            f"{of} must be at most {MANAGED_POLICIES_AT_MOST}, got {len(policies)}; join some into"
+            " one, because IAM raises its quota no further"
+        )
+
+
 def role_name_faults(role_name: str | None, *, of: str = "role_name") -> Iterator[str]:
     """Say why IAM would refuse the name of a role."""
     written = _written(role_name)
@@ -174,7 +185,7 @@ def _written(text: str | None) -> str | None:
     Pseudo parameters count as their longest value, all others as one character: a name holds few,
     and at their longest a name and a parameter would never fit together.
     """
-    if text is None or TOKEN.fullmatch(text):
+    if text is None or TOKEN.fullmatch(text) or is_placeholder(text):
         return None
     return TOKEN.sub(lambda token: "x" * _token_characters(token[0], {}, unknown=1), text)
 

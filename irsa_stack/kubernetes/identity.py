@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from irsa_stack.cloudformation.deploy_time import is_placeholder
 from irsa_stack.faults import InvalidInput, refuse
 
 SUBJECT_PREFIX = "system:serviceaccount:"
@@ -64,7 +65,10 @@ class ServiceAccountIdentity:
             raise InvalidInput(
                 [f"service_accounts must be 'namespace/name', got {text!r}; such as 'apps/api'"]
             )
-        namespace, slash, name = text.partition("/")
+        # The path of a parameter that is still to be looked up has slashes of its own.
+        namespace, slash, name = (
+            text.rpartition("/") if is_placeholder(text) else text.partition("/")
+        )
         if not slash:
             raise InvalidInput(
                 [f"service_accounts must be 'namespace/name', got {text!r}; add its namespace"]
@@ -103,6 +107,8 @@ def name_faults(name: object) -> Iterator[str]:
 
 
 def _fits(rule: re.Pattern[str], value: object, longest: int) -> bool:
+    if is_placeholder(value):
+        return True
     # fullmatch: `$` would let a trailing newline pass.
     return isinstance(value, str) and len(value) <= longest and rule.fullmatch(value) is not None
 

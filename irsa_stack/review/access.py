@@ -24,7 +24,9 @@ _EVERYTHING = {
     "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
 }
 _ADMINISTRATOR = re.compile(r"arn:[^:]*:iam::aws:policy/AdministratorAccess")
-_PROVIDER = re.compile(r"(?:arn:[^:]*:iam::[^:]*:)?oidc-provider/(.*)", re.DOTALL)
+_PROVIDER = re.compile(
+    r"(?:arn:[^:]*:iam::[^:]*:)?oidc-provider/(.*)|\$\{Token\[[^\]]*\]\}", re.DOTALL
+)
 _STACK = re.compile(r"@[^.\]]*\.")
 
 
@@ -151,21 +153,27 @@ def _trusted(box: Box, trust: Policy) -> Iterator[Trusted]:
     dimensions = box.dimensions
     principals = [one for literal in dimensions.get(PRINCIPAL, ()) for one in literal.patterns]
     federated = [
-        found[1]
+        found[1] or name
         for one in sorted(principals)
-        if (found := _PROVIDER.fullmatch(readable(one).removeprefix("Federated ")))
-        and one.startswith("Federated ")
+        if one.startswith("Federated ")
+        and (found := _PROVIDER.fullmatch(name := readable(one).removeprefix("Federated ")))
     ]
+    if MANY in principals:
+        federated += sorted(name[:-4] for name in dimensions if name.endswith(":sub"))
     if not federated:
-        if any(
-            name.startswith("opaque ") and "withwebidentity" in name.lower() for name in dimensions
-        ):
+        if any(_may_be_web_identity(name) for name in dimensions):
             yield Trusted(
                 issuer="", subject="*", pattern=MANY, key="", conditions=(), is_told=False
             )
         return
     for issuer in federated:
         yield from _of_issuer(issuer, box, trust)
+
+
+def _may_be_web_identity(name: str) -> bool:
+    """Whether a dimension is a statement that cannot be told, and may be one for web identities."""
+    text = name.lower()
+    return text.startswith("opaque {") and ("withwebidentity" in text or '"principal"' not in text)
 
 
 def _of_issuer(issuer: str, box: Box, trust: Policy) -> Iterator[Trusted]:
@@ -179,12 +187,13 @@ def _of_issuer(issuer: str, box: Box, trust: Policy) -> Iterator[Trusted]:
         if name not in (ACTION, PRINCIPAL, *subjects) and not name.endswith(":aud")
     )
     limits = [(name, one) for name in subjects for one in dimensions[name] if one.positive]
+    limits += _limits_of_denies(trust, issuer)
     if not limits:
         yield Trusted(
             issuer=issuer, subject="*", pattern=MANY, key="", conditions=conditions, is_told=True
         )
         return
-    key, chosen = min(limits, key=lambda limit: len(limit[1].patterns))
+    key, chosen = min(limits, key=lambda limit: (limit[1].is_everything, len(limit[1].patterns)))
     only = Policy(allows=(box,), denies=trust.denies)
     for pattern in sorted(chosen.patterns):
         if only.where(key, Literal(frozenset({pattern}))).is_nothing:
@@ -199,6 +208,15 @@ def _of_issuer(issuer: str, box: Box, trust: Policy) -> Iterator[Trusted]:
             conditions=conditions,
             is_told=told,
         )
+
+
+def _limits_of_denies(trust: Policy, issuer: str) -> Iterator[tuple[str, Literal]]:
+    """Return the subjects that a Deny leaves: it denies all that are not like them."""
+    key = f"{issuer}:sub".lower()
+    for box in trust.denies:
+        tests = [(name, one) for name, one in box.factors if name not in (ACTION, PRINCIPAL)]
+        if len(tests) == 1 and tests[0][0] == key and not tests[0][1].positive:
+            yield key, tests[0][1].complement
 
 
 def _is_kubernetes(issuer: str, dimensions: Mapping[str, frozenset[Literal]]) -> bool:
@@ -364,7 +382,7 @@ def lets_in_pods(role: Role) -> bool | None:
 def _bound(role: Role, binding: Binding) -> Grant:
     """Return the grant of a binding that no subject of the trust policy stands for."""
     if binding.how != "association":
-        told = all(isinstance(one, Mapping) for one in role.trust.outcomes)
+        told = all(one.is_told for one in trusted_accounts(role))
         certainty = DENIED if told else UNKNOWN
         why = "the role does not trust this service account" if told else "the trust is not known"
         conditions: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from aws_cdk import Annotations, App, Stack
 from irsa_stack.environment.environment import Environment
 from irsa_stack.environment.service_accounts import ServiceAccountSettings
 from irsa_stack.iam.aws_managed_policies import unknown_policy
+from irsa_stack.iam.quotas import MANAGED_POLICIES
 from irsa_stack.iam.service_reference import unknown_services
 from irsa_stack.stacks.cluster import EksClusterStack
 from irsa_stack.stacks.review import review
@@ -68,8 +69,14 @@ def define_stacks(
 def _warn_of_what_is_unknown(stack: Stack, account: ServiceAccountSettings) -> None:
     """Say what the data of AWS's services and policies lack, which grow every week."""
     actions = [action for statement in account.statements for action in statement.actions]
+    many = len(account.managed_policies)
     for number, warning in enumerate(
         [
+            *(
+                [f"managed_policies are {many}; IAM's quota is 10 unless it is raised"]
+                if many > MANAGED_POLICIES
+                else []
+            ),
             *unknown_services(actions),
             *(found for arn in account.managed_policies for found in unknown_policy(arn)),
         ]

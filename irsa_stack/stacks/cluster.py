@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from aws_cdk import Aws, CfnOutput, Fn, RemovalPolicy, Stack
+from aws_cdk import Annotations, Aws, CfnOutput, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_eks_v2 as eks
 from aws_cdk import aws_iam as iam
@@ -287,6 +287,15 @@ class EksClusterStack(Stack):
         # EKS writes on while the cluster is deleted, and makes its group again if that is gone. The
         # VPC takes minutes to delete; only then goes the group.
         self.vpc.node.add_dependency(log_group)
+        if new.vpc.id is not None:
+            Annotations.of(cluster).acknowledge_warning(
+                "@aws-cdk/aws-eks:clusterMustManuallyTagSubnet",
+                "said once for all subnets, as a note: no key of an environment file could answer",
+            )
+            Annotations.of(self).add_info(
+                "The subnets are not ours to tag. For load balancers in them, tag the private ones"
+                " kubernetes.io/role/internal-elb=1 and the public ones kubernetes.io/role/elb=1"
+            )
         for position, role_arn in enumerate(new.administrators):
             cluster.grant_cluster_admin(f"Administrator{position}", role_arn)
         return cluster

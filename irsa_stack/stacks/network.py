@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import RemovalPolicy, Tags
+from aws_cdk import Annotations, RemovalPolicy, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -28,13 +28,13 @@ def define_vpc(
     tags by which the load-balancer controller finds them.
     """
     if settings.id is not None:
-        return ec2.Vpc.from_vpc_attributes(
+        return import_vpc(
             scope,
             id,
             vpc_id=settings.id,
-            availability_zones=settings.zones,
-            private_subnet_ids=settings.private_subnets,
-            public_subnet_ids=settings.public_subnets or None,
+            zones=settings.zones,
+            private_subnets=settings.private_subnets,
+            public_subnets=settings.public_subnets,
         )
     zones: dict[str, Any] = (
         {"availability_zones": settings.zones}
@@ -78,4 +78,29 @@ def define_vpc(
         ),
         traffic_type=ec2.FlowLogTrafficType.REJECT,
     )
+    return vpc
+
+
+def import_vpc(
+    scope: Construct,
+    id: str,
+    *,
+    vpc_id: str,
+    zones: list[str],
+    private_subnets: list[str],
+    public_subnets: list[str],
+) -> ec2.IVpc:
+    """Import a VPC; what the CDK warns of subnet by subnet is said once, or concerns nobody."""
+    vpc = ec2.Vpc.from_vpc_attributes(
+        scope,
+        id,
+        vpc_id=vpc_id,
+        availability_zones=zones,
+        private_subnet_ids=private_subnets,
+        public_subnet_ids=public_subnets or None,
+    )
+    for subnet in (*vpc.private_subnets, *vpc.public_subnets):
+        Annotations.of(subnet).acknowledge_warning(
+            "@aws-cdk/aws-ec2:noSubnetRouteTableId", "nothing here adds a route"
+        )
     return vpc

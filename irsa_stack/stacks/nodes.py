@@ -1,6 +1,6 @@
 """Managed node groups whose role holds no CNI policy and whose metadata service is closed."""
 
-from aws_cdk import Aws, Stack, Token
+from aws_cdk import Aws, Size, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
@@ -18,6 +18,7 @@ NODE_POLICIES = (
     "AmazonEC2ContainerRegistryPullOnly",
     "AmazonSSMManagedInstanceCore",
 )
+_DISK_SIZE = NodeGroup.model_fields["disk_size"].default
 _PACKET_FILTERS = {
     "none": PacketFilter.NONE,
     "nftables": PacketFilter.NFTABLES,
@@ -77,12 +78,15 @@ class NodeGroups(Construct):
     ) -> None:
         super().__init__(scope, id)
         subnet_ids = vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).subnet_ids
-        guards: dict[str, InstanceMetadataGuard] = {}
+        guards: dict[tuple[str, int], InstanceMetadataGuard] = {}
         for group in groups:
-            if group.ami_family not in guards:
-                guards[group.ami_family] = InstanceMetadataGuard(
+            kind = (group.ami_family, group.disk_size)
+            if kind not in guards:
+                # The volume of EKS's own default keeps the name that it had when it was the only.
+                size = "" if group.disk_size == _DISK_SIZE else str(group.disk_size)
+                guards[kind] = InstanceMetadataGuard(
                     self,
-                    f"{group.ami_family.title()}Guard",
+                    f"{group.ami_family.title()}Guard{size}",
                     ami_family=AmiFamily(group.ami_family),
                     hop_limit=guard.hop_limit,
                     packet_filter=(
@@ -90,18 +94,28 @@ class NodeGroups(Construct):
                         if group.ami_family == "AL2023"
                         else PacketFilter.NONE
                     ),
+                    volume_size=Size.gibibytes(group.disk_size),
                 )
             nodes = eks.CfnNodegroup(
                 self,
                 group.name,
                 cluster_name=cluster_name,
                 node_role=role.role_arn,
-                subnets=subnet_ids,
+                subnets=_subnets(group, vpc) or subnet_ids,
                 version=None if group.release_version else version,
                 release_version=group.release_version,
                 ami_type=_ami_type(group),
                 instance_types=group.instance_types,
-                launch_template=guards[group.ami_family].launch_template_spec,
+                capacity_type=None if group.capacity_type == "ON_DEMAND" else "SPOT",
+                labels=group.labels or None,
+                taints=[
+                    eks.CfnNodegroup.TaintProperty(
+                        key=taint.key, value=taint.value or None, effect=taint.effect
+                    )
+                    for taint in group.taints
+                ]
+                or None,
+                launch_template=guards[kind].launch_template_spec,
                 scaling_config=eks.CfnNodegroup.ScalingConfigProperty(
                     min_size=group.min_size,
                     desired_size=group.desired_size,
@@ -110,6 +124,16 @@ class NodeGroups(Construct):
                 update_config=eks.CfnNodegroup.UpdateConfigProperty(max_unavailable=1),
             )
             nodes.node.add_dependency(*after)
+
+
+def _subnets(group: NodeGroup, vpc: ec2.IVpc) -> list[str]:
+    """Return the subnets that *group* names; by zone, if it names zones."""
+    by_zone = [
+        subnet.subnet_id
+        for subnet in vpc.private_subnets
+        if subnet.availability_zone in group.zones
+    ]
+    return group.subnets or by_zone
 
 
 def _ami_type(group: NodeGroup) -> str:

@@ -17,6 +17,7 @@ from irsa_stack.cdk.cluster_connection import ClusterConnection, ImportedCluster
 from irsa_stack.cdk.controller import Controller
 from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.cdk.oidc_provider import EksOidcProvider
+from irsa_stack.cdk.role import Trust
 from irsa_stack.cdk.role_options import RoleDefaults
 from irsa_stack.cdk.service_accounts import ServiceAccounts
 from irsa_stack.environment.cluster import ExistingCluster
@@ -26,6 +27,7 @@ from irsa_stack.faults import InvalidInput
 from irsa_stack.kubernetes.service_account_request import Ownership
 from irsa_stack.nodes.instance_metadata import refuse_untold_controllers
 from irsa_stack.stacks.cluster import EksClusterStack
+from irsa_stack.stacks.network import import_vpc
 from irsa_stack.stacks.review import acknowledge
 from irsa_stack.stacks.settings import (
     all_tags,
@@ -154,6 +156,7 @@ class ServiceAccountsStack(Stack):
             roles=RoleDefaults(path=settings.role_path),
         )
         """The service accounts of the cluster."""
+        self._providers: dict[str, iam.IOpenIdConnectProvider] = {}
         if part == 0:
             for controller in self._add_controllers(settings, vpc_id):
                 CfnOutput(
@@ -167,6 +170,7 @@ class ServiceAccountsStack(Stack):
                     self,
                     "AwsNode",
                     service_accounts=self.service_accounts,
+                    ip_family=existing.ip_family,
                     node_roles=[
                         _imported_role(self, f"NodeRole{position}", role)
                         for position, role in enumerate(existing.node_roles)
@@ -180,28 +184,61 @@ class ServiceAccountsStack(Stack):
         self._define_outputs()
 
     def _add(self, account: ServiceAccountSettings) -> None:
-        self.service_accounts.add(
+        role_id = f"{account.namespace}.{account.name}"
+        added = self.service_accounts.add(
             account.identity,
             ownership=Ownership(account.ownership),
             restart=account.restart,
             force=account.force,
             create_namespace=account.create_namespace,
-            token_expiration=(
-                None
-                if account.token_expiration is None
-                else Duration.seconds(account.token_expiration)
-            ),
-            managed_policies=[
-                iam.ManagedPolicy.from_managed_policy_arn(
-                    self, f"{account.namespace}.{account.name}-policy{position}", arn
-                )
-                for position, arn in enumerate(account.managed_policies)
-            ],
-            inline_policies=_inline(account),
-            role_name=account.role_name,
+            token_expiration=_seconds(account.token_expiration),
+            labels=account.labels,
+            annotations=account.annotations,
+            regional_sts=account.regional_sts,
+            audience=account.audience,
             role_arn=account.role_arn,
             allow_default_service_account=account.allow_default_service_account,
+            **({} if account.role_arn else self._role_options(role_id, account)),
         )
+        if account.permissions_boundary is not None:
+            # Nearer than the stack's, which reaches every role, this one prevails.
+            iam.PermissionsBoundary.of(added.role).apply(
+                iam.ManagedPolicy.from_managed_policy_arn(
+                    self, f"{role_id}-boundary", account.permissions_boundary
+                )
+            )
+
+    def _role_options(self, role_id: str, account: ServiceAccountSettings) -> dict[str, Any]:
+        return {
+            "managed_policies": [
+                iam.ManagedPolicy.from_managed_policy_arn(self, f"{role_id}-policy{position}", arn)
+                for position, arn in enumerate(account.managed_policies)
+            ],
+            "inline_policies": _inline(account),
+            "role_name": account.role_name,
+            "path": account.path,
+            "max_session_duration": _seconds(account.max_session_duration),
+            "description": account.description,
+            "tags": account.tags,
+            "trusts": [
+                Trust(
+                    oidc_provider=self._provider_of(trust.issuer_url),
+                    service_accounts=trust.service_accounts,
+                    subject_patterns=trust.subject_patterns,
+                )
+                for trust in account.trusts
+            ],
+            **({"subject_patterns": account.subject_patterns} if account.subject_patterns else {}),
+        }
+
+    def _provider_of(self, issuer_url: str) -> iam.IOpenIdConnectProvider:
+        """Import the OIDC provider of one more cluster, once a stack."""
+        if issuer_url not in self._providers:
+            digest = hashlib.sha256(issuer_url.encode()).hexdigest()[:8]
+            self._providers[issuer_url] = EksOidcProvider.from_issuer_url(
+                self, f"OidcProvider{digest}", issuer_url
+            )
+        return self._providers[issuer_url]
 
     def _add_controllers(self, settings: Environment, vpc_id: str | None) -> list[Controller]:
         defined = [
@@ -299,6 +336,10 @@ def _template_bytes(account: ServiceAccountSettings) -> int:
     )
 
 
+def _seconds(seconds: int | None) -> Duration | None:
+    return None if seconds is None else Duration.seconds(seconds)
+
+
 def _inline(account: ServiceAccountSettings) -> Mapping[str, Any] | None:
     if not account.statements:
         return None
@@ -328,12 +369,13 @@ def _imported_role(scope: Construct, id: str, role: str) -> iam.IRole:
 def _existing_cluster(scope: Construct, existing: ExistingCluster) -> ImportedCluster:
     vpc = None
     if existing.private_subnets:
-        vpc = ec2.Vpc.from_vpc_attributes(
+        vpc = import_vpc(
             scope,
             "Vpc",
             vpc_id=str(existing.vpc_id),
-            availability_zones=existing.zones,
-            private_subnet_ids=existing.private_subnets,
+            zones=existing.zones,
+            private_subnets=existing.private_subnets,
+            public_subnets=[],
         )
     return ImportedCluster(
         name=existing.name,

@@ -82,13 +82,15 @@ def conflicts(thing: Object, wanted: Keys) -> list[tuple[str, str]]:
     ]
 
 
-def still_ours(thing: Object, written: Keys, *, unmanaged: bool) -> dict[str, dict[str, str]]:
-    """Of the keys that we once wrote, those that still have our value and no other owner.
+def still_ours(thing: Object, written: Keys, *, is_marked: bool) -> dict[str, dict[str, str]]:
+    """Of the keys that we once wrote, those that are still ours alone.
 
     Args:
         thing: The object as it is.
         written: What we wrote.
-        unmanaged: Whether a key that no manager is recorded for counts as ours.
+        is_marked: Whether our mark is still on it. Then a key counts as ours though no manager is
+            recorded for it, and though it has another value, if only we wrote that: an update of
+            ours was killed. Without our mark such a value is what we gave back.
     """
     present = keys_of(thing)
     return {
@@ -96,12 +98,17 @@ def still_ours(thing: Object, written: Keys, *, unmanaged: bool) -> dict[str, di
             key: present[section][key]
             for key, value in keys.items()
             if key in present[section]
-            and present[section][key] == value
             and not has_foreign_manager(thing, section, key)
-            and (unmanaged or is_managed_by_us(thing, section, key))
+            and _at_least_two(
+                is_managed_by_us(thing, section, key), present[section][key] == value, is_marked
+            )
         }
         for section, keys in written.items()
     }
+
+
+def _at_least_two(*signs: bool) -> bool:
+    return sum(signs) > 1
 
 
 def difference(thing: Object, wanted: Keys) -> dict[str, dict[str, str | None]]:

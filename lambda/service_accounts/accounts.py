@@ -51,11 +51,6 @@ class Accounts:
         """How many objects were written so far."""
         return len(self._changes)
 
-    @property
-    def written(self) -> set[str]:
-        """The accounts that were written so far."""
-        return {change.key for change in self._changes}
-
     def found(
         self, keys: Iterable[str], *, left_behind: Collection[str] = ()
     ) -> dict[str, dict[str, Any]]:

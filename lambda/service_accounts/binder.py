@@ -1,20 +1,19 @@
-"""Binds and releases the accounts of one custom resource: all that is asked for, or nothing."""
+"""Binds the accounts of one custom resource: all that is asked for, or nothing."""
 
 from __future__ import annotations
 
 import http
-import traceback
-from typing import TYPE_CHECKING, Any
+import random
+from typing import TYPE_CHECKING
 
 from custom_resource import Failure, listed, log
-from kubernetes_api.connection import ApiError, Unreachable
+from kubernetes_api.connection import ApiError
 from kubernetes_api.deadline_part import DeadlinePart
-from kubernetes_api.shared_keys import ROLE_ARN_ANNOTATION, keys_of
 from service_accounts.accounts import Accounts
-from service_accounts.binding import ADOPT
 from service_accounts.binding_plan import Verb, decide
 from service_accounts.consumers import Restarts, keys_of_unmarked
 from service_accounts.namespaces import Namespaces
+from service_accounts.release import namespaces_to_remove, restart_released
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +25,10 @@ if TYPE_CHECKING:
     Bindings = Mapping[str, Binding]
 
 _UNDO_SECONDS = 90.0
-# Between two looks of a release whose creation may still run.
-LOOK_AGAIN_SECONDS = 5.0
-# What was written is looked at so often, with a pause behind each look that finds a change.
-_LOOKS = 3
-_LOOK_PAUSE_SECONDS = 1.0
+# What was written is looked at so often, with a pause before what has changed is brought again. It
+# is by chance and grows: of two events that overlap one must come to the end of it alone.
+_LOOKS = 6
+_LOOK_PAUSE_SECONDS = 2.0
 
 
 class Binder:
@@ -67,73 +65,6 @@ class Binder:
                 problems = ["everything done before was undone"]
             raise Failure("; ".join([str(error), *problems])) from error
 
-    def release(self, previous: Bindings, *, may_be_bound_meanwhile: bool = False) -> None:
-        """Release all accounts, as many as can be; a second try does the rest.
-
-        Args:
-            previous: The bindings.
-            may_be_bound_meanwhile: Whether an event that binds them may still run. Then it is done
-                until two looks, some seconds apart, find nothing to do.
-
-        Raises:
-            Failure: Some could not be.
-        """
-        problems: list[str] = []
-        idle = 0
-        while idle < (2 if may_be_bound_meanwhile else 1):
-            before = self._accounts.writes
-            problems = self._released(previous)
-            idle = 0 if self._accounts.writes > before else idle + 1
-            if problems or not may_be_bound_meanwhile:
-                break
-            self._api.deadline.sleep(LOOK_AGAIN_SECONDS)
-        for namespace in _namespaces_to_remove({}, previous):
-            self._namespaces.remove(namespace)
-        if problems:
-            raise Failure(listed(problems))
-
-    def _released(self, previous: Bindings) -> list[str]:
-        """Release what is bound. Returns what could not be, in words."""
-        problems: list[str] = []
-        for namespace in dict.fromkeys(binding.namespace for binding in previous.values()):
-            bindings = {k: b for k, b in previous.items() if b.namespace == namespace}
-            try:
-                found = self._accounts.found(bindings)
-                problems += self._brought_back(bindings, found)
-                self._restart_released(bindings)
-            except Unreachable:
-                raise
-            except Failure as failure:
-                if not self._is_gone(namespace, failure):
-                    problems.append(str(failure))
-        return problems
-
-    def _brought_back(self, bindings: Bindings, found: Mapping[str, Any]) -> list[str]:
-        problems: list[str] = []
-        for key, binding in bindings.items():
-            try:
-                self._accounts.bring(key, None, binding, found.get(key))
-            except Unreachable:
-                raise
-            except Failure as failure:
-                problems.append(str(failure))
-            except Exception as error:  # noqa: BLE001 - whatever is written on one account
-                log("the work broke", level="ERROR", traceback=traceback.format_exc())
-                problems.append(
-                    f"{key}: unexpected {type(error).__name__}, see this function's log"
-                )
-        return problems
-
-    def _is_gone(self, namespace: str, failure: Failure) -> bool:
-        """Whether a namespace that we are not let into is gone, and our access with it."""
-        if not isinstance(failure, ApiError) or failure.status != http.HTTPStatus.FORBIDDEN:
-            return False
-        try:
-            with self._api.at_a_glance():
-                return self._namespaces.is_gone(namespace)
-        except ApiError:
-            return False
-
     def _bind(self, wanted: Bindings, previous: Bindings) -> list[str]:
         # The access entry may have shrunk before us: on an update that removes the last account of
         # a namespace, and on the rollback of one that added the first. The latter must not fail.
@@ -161,9 +92,11 @@ class Binder:
         dropped = {key: binding for key, binding in previous.items() if key not in wanted}
         for key, binding in dropped.items():
             self._accounts.bring(key, None, binding, found.get(key))
-        self._restart_released({key: dropped[key] for key in dropped if key in found})
+        restart_released(
+            self._accounts, self._restarts, {key: dropped[key] for key in dropped if key in found}
+        )
         self._look_again(bound)
-        for namespace in _namespaces_to_remove(wanted, previous):
+        for namespace in namespaces_to_remove(wanted, previous):
             self._remove_or_leave(namespace)
         log("bound", accounts=len(bound), left_alone=left_alone, writes=self._accounts.writes)
         return left_alone
@@ -174,7 +107,8 @@ class Binder:
         Raises:
             Failure: An account is changed each time.
         """
-        written = {key: bound[key] for key in self._accounts.written if key in bound}
+        # All of them: another event may have begun with those that were right before.
+        written = bound if self._accounts.writes else {}
         for look in range(_LOOKS):
             found = self._accounts.found(written)
             changed = [
@@ -185,9 +119,9 @@ class Binder:
             if not changed:
                 return
             log("changed since", level="WARNING", accounts=changed)
+            self._api.deadline.sleep(random.uniform(0, _LOOK_PAUSE_SECONDS * 2**look))  # noqa: S311
             for key in changed if look < _LOOKS - 1 else ():
                 self._accounts.bring(key, written[key], written[key], found.get(key))
-            self._api.deadline.sleep(_LOOK_PAUSE_SECONDS)
         raise Failure(
             f"{listed(changed, ', ')} must keep what was written, got it changed each time; see "
             "who does that"
@@ -205,21 +139,3 @@ class Binder:
             if error.status != http.HTTPStatus.FORBIDDEN:
                 raise
             log("namespace left behind", level="WARNING", namespace=namespace, said=str(error))
-
-    def _restart_released(self, released: Bindings) -> None:
-        # Pods of an account that is gone are left as they are: without it none could be made.
-        restarting = {
-            key: binding
-            for key, binding in released.items()
-            if binding.restart and binding.ownership == ADOPT
-        }
-        for key, account in self._accounts.found(restarting).items():
-            role = keys_of(account)["annotations"].get(ROLE_ARN_ANNOTATION)
-            if role != restarting[key].role_arn:
-                self._restarts.withdraw(restarting[key], role)
-
-
-def _namespaces_to_remove(wanted: Bindings, previous: Bindings) -> list[str]:
-    kept = {binding.namespace for binding in wanted.values()}
-    asked = (b.namespace for b in previous.values() if b.create_namespace)
-    return [namespace for namespace in dict.fromkeys(asked) if namespace not in kept]

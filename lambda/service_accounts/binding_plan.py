@@ -222,7 +222,7 @@ def _release(previous: Binding, found: Object, owner: Owner) -> Step:
         return Step(Verb.PATCH, guarded(found, _with_annotations(journal, {UNDO: None})))
     if owner.made(found) and previous.ownership == CREATE:
         return _deletion(found)
-    ours = still_ours(found, previous.keys, unmanaged=is_ours)
+    ours = still_ours(found, previous.keys, is_marked=is_ours)
     back: dict[str, dict[str, str | None]] = {
         section: {key: (journal.get(section) or {}).get(key) for key in keys}
         for section, keys in ours.items()

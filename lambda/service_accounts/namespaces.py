@@ -47,18 +47,8 @@ class Namespaces:
                 "annotations": {OWNER: self._owner.mark},
             },
         }
-        while found := self._api.get(_path(name)):
-            if "deletionTimestamp" not in found["metadata"]:
-                return
-            log("waiting for the namespace to be gone", namespace=name)
-            try:
-                self._api.deadline.sleep(_TERMINATING_POLL_SECONDS)
-            except OutOfTime as late:
-                held = found["metadata"]["deletionTimestamp"]
-                raise Failure(
-                    f"namespace {name} must be gone before it is made anew, got it ending since "
-                    f"{held}; see what in it has finalizers"
-                ) from late
+        if self._await_end(name):
+            return
         self._made.append(name)
         try:
             self._api.create("/api/v1/namespaces", body)
@@ -69,6 +59,24 @@ class Namespaces:
                 raise
             return
         log("made", namespace=name)
+
+    def _await_end(self, name: str) -> bool:
+        """Wait for a namespace that is going away. Returns whether there is one that is not."""
+        found = None
+        try:
+            while found := self._api.get(_path(name)):
+                if "deletionTimestamp" not in found["metadata"]:
+                    return True
+                log("waiting for the namespace to be gone", namespace=name)
+                self._api.deadline.sleep(_TERMINATING_POLL_SECONDS)
+        except OutOfTime as late:
+            if not found:
+                raise
+            raise Failure(
+                f"namespace {name} must be gone before it is made anew, got it ending since "
+                f"{found['metadata']['deletionTimestamp']}; see what in it has finalizers"
+            ) from late
+        return False
 
     def is_gone(self, name: str) -> bool:
         """Whether there is no such namespace."""

@@ -16,6 +16,7 @@ from kubernetes_api.connection import Api, Unreachable
 from kubernetes_api.owner import Owner
 from service_accounts.binder import Binder
 from service_accounts.bindings import bindings_of, tolerated_bindings_of
+from service_accounts.release import Release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,9 +73,7 @@ def _release(request: Request, deadline: Deadline) -> None:
         with Api(cluster, deadline, request.type) as api:
             # Without an id of ours its creation never answered: cancelled, it may still run.
             cancelled = request.physical_id != physical_id(request)
-            Binder(api, _owner(request), _ROLLOUT_SECONDS).release(
-                previous, may_be_bound_meanwhile=cancelled
-            )
+            Release(api, _owner(request)).perform(previous, may_be_bound_meanwhile=cancelled)
     except (NoSuchCluster, Unreachable) as failure:
         if isinstance(failure, NoSuchCluster) or is_gone(cluster):
             log("the cluster is gone, and all in it", cluster=cluster.name)
@@ -100,7 +99,7 @@ def _clean_up(
     """Release what such an update may have bound: nobody else is told of it."""
     try:
         with Api(cluster, deadline, request.type) as api, api.at_a_glance():
-            Binder(api, _owner(request), _ROLLOUT_SECONDS).release(bindings)
+            Release(api, _owner(request)).perform(bindings)
     except Failure as failure:
         # It may be why the update failed, and the rollback must not.
         log("not cleaned up", level="WARNING", cluster=cluster.name, because=str(failure))

@@ -10,11 +10,15 @@ from typing import Any
 from ministack import app as ministack_app
 
 from rehearsal.emulator import (
+    asynchronous_events,
     clusters,
     condition_keys,
     custom_resources,
     functions,
+    refused_changes,
     resource_types,
+    settling,
+    slowness,
     web_identity,
 )
 from rehearsal.emulator.settings import Settings
@@ -41,6 +45,9 @@ class Front:
         if _OIDC_HOST.fullmatch(host):
             document = clusters.oidc_document(scope["path"]) if scope["method"] == "GET" else None
             await _respond(send, 404 if document is None else 200, document)
+        elif scope["path"] == slowness.PATH:
+            slowness.read(await _body(receive))
+            await _respond(send, 200)
         elif _is_typed_answer(scope, headers):
             # As S3 answers a presigned PUT whose Content-Type was not signed.
             await _respond(send, 403)
@@ -56,7 +63,10 @@ def main() -> None:
     settings = Settings.read(Path(sys.argv[1]))
     resource_types.install()
     custom_resources.install()
+    asynchronous_events.install()
+    refused_changes.install()
     clusters.install(settings)
+    settling.install()
     condition_keys.install()
     web_identity.install(settings)
     functions.install(settings)
@@ -72,6 +82,14 @@ def _is_typed_answer(scope: Any, headers: dict[bytes, bytes]) -> bool:
         and scope["path"].startswith(_CUSTOM_RESOURCE_ANSWERS)
         and bool(headers.get(b"content-type"))
     )
+
+
+async def _body(receive: Any) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
 
 
 async def _respond(send: Any, status: int, document: object = None) -> None:

@@ -5,6 +5,7 @@ a host of their own. The first cluster takes the issuer that the run prepared, b
 server that already runs signs with its key; any other cluster gets a new one.
 """
 
+import contextvars
 import re
 import secrets
 import subprocess
@@ -17,8 +18,9 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2, eks
+from ministack.services import cloudwatch_logs, ec2, eks
 
+from rehearsal.emulator import slowness
 from rehearsal.emulator.service_actions import query_action
 from rehearsal.emulator.settings import AttachedControlPlane, Settings
 from rehearsal.key_set import key_set
@@ -87,11 +89,22 @@ def create_cluster(body: dict[str, Any], creator_arn: str | None = None) -> Any:
 
 
 def delete_cluster(name: str) -> Any:
-    """Delete a cluster and its security group."""
+    """Delete a cluster and its security group; its last logs may come later.
+
+    See: https://github.com/terraform-aws-modules/terraform-aws-eks/issues/920
+    """
     record = eks._clusters.get(name)
     response = _delete_cluster(name)
-    if record is not None:
-        ec2._security_groups.pop(record["resourcesVpcConfig"]["clusterSecurityGroupId"], None)
+    if record is None:
+        return response
+    ec2._security_groups.pop(record["resourcesVpcConfig"]["clusterSecurityGroupId"], None)
+    seconds = slowness.current().log_group
+    logging = record.get("logging", {}).get("clusterLogging", [])
+    if seconds is not None and any(kind["enabled"] for kind in logging):
+        group = {"logGroupName": f"/aws/eks/{name}/cluster"}
+        context = contextvars.copy_context()
+        make = cloudwatch_logs._create_log_group
+        threading.Timer(seconds, context.run, (make, group)).start()
     return response
 
 

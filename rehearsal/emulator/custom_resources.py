@@ -1,16 +1,23 @@
 """Rules of CloudFormation for custom resources that ministack leaves out.
 
-A create that FAILED is followed by a Delete of the physical id that it reported; an answer must
-echo the request's identifiers and fit 4,096 bytes.
+A create that FAILED is followed by a Delete of the physical id that it reported; one that is
+cancelled, because another resource failed, by a Delete at once, while the function still runs
+(https://github.com/aws/aws-cdk/issues/26139). An answer must echo the request's identifiers and fit
+4,096 bytes.
 
 See: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 """
 
+import contextvars
 import json
 import logging
+import secrets
+import threading
 from typing import Any
 
 from ministack.services.cloudformation import custom_resource, provisioners
+
+from rehearsal.emulator import slowness
 
 ANSWER_BYTES = 4096
 
@@ -66,6 +73,9 @@ def create(
     logical_id: str, properties: dict[str, Any], stack_name: str, resource_type: str = _TYPE
 ) -> Any:
     """Create a custom resource; if it fails, delete what it says it has made."""
+    slow = slowness.current()
+    if slow.cancelled == logical_id:
+        _cancel(slow.cancelled_after, logical_id, properties, stack_name, resource_type)
     try:
         return _create(logical_id, properties, stack_name, resource_type)
     except RuntimeError:
@@ -73,6 +83,29 @@ def create(
         if physical_id:
             _clean_up(physical_id, properties, stack_name, logical_id, resource_type)
         raise
+
+
+def _cancel(seconds: float, *request: Any) -> None:
+    """Begin to create, and delete before the function has answered.
+
+    Raises:
+        RuntimeError: as AWS says it; always.
+    """
+    context = contextvars.copy_context()
+    creating = threading.Thread(target=context.run, args=(_abandoned, *request), daemon=True)
+    creating.start()
+    creating.join(seconds)
+    logical_id, properties, stack_name, resource_type = request
+    placeholder = f"{stack_name}-{logical_id}-{secrets.token_hex(6).upper()}"
+    _clean_up(placeholder, properties, stack_name, logical_id, resource_type)
+    raise RuntimeError("Resource creation cancelled")
+
+
+def _abandoned(*request: Any) -> None:
+    try:
+        _create(*request)
+    except Exception as error:  # noqa: BLE001 (nobody waits for it any more)
+        _logger.warning("cancelled create of %s: %s", request[0], error)
 
 
 def _clean_up(physical_id: str, *request: Any) -> None:

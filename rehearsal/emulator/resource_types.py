@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ministack.services import cloudwatch_logs
 from ministack.services.cloudformation import provisioners
 
 from rehearsal.emulator import eks_types, iam_types, network_types, oidc_providers
+from rehearsal.emulator.service_actions import ActionRefused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,20 @@ TYPES = {
 }
 
 
+_create_log_group = provisioners._RESOURCE_HANDLERS["AWS::Logs::LogGroup"]["create"]
+
+
+def create_log_group(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+    """Create a log group; ministack would take over one that is there."""
+    name = properties.get("LogGroupName")
+    if name in cloudwatch_logs._log_groups:
+        raise ActionRefused(
+            f"Resource of type 'AWS::Logs::LogGroup' with identifier '{name}' already exists."
+            " (HandlerErrorCode: AlreadyExists)"
+        )
+    return _create_log_group(logical_id, properties, stack)
+
+
 def install() -> None:
     """Register the types with the stack engine, and the IAM actions that belong to them."""
     for name, resource_type in TYPES.items():
@@ -104,4 +120,5 @@ def install() -> None:
         provisioners._REPLACING_PROPERTIES[name] = resource_type.replaced_by
         if resource_type.tagged:
             provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::LogGroup"]["create"] = create_log_group
     oidc_providers.install_actions()

@@ -1,18 +1,16 @@
 """A stack operation as AWS's rules look at it: what was, what shall be, and where."""
 
 import functools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from irsa_stack.cloudformation.intrinsics import Intrinsics
+from rehearsal.refusals.intrinsics import references, resolved
 from rehearsal.refusals.replacement import CHANGING_ATTRIBUTES, CREATE_ONLY
 
 Template = Mapping[str, Any]
 Properties = Mapping[str, Any]
 
-_VARIABLE = re.compile(r"\$\{([^!}][^}]*)\}")
 _ABSENT = object()
 
 
@@ -113,9 +111,9 @@ class Change:
         """The resources that an update makes anew before the old ones go."""
         return self._outcome[1]
 
-    def resolved(self, value: Any, template: Template | None = None) -> Any:
+    def resolved(self, value: Any) -> Any:
         """Return *value* with its intrinsic functions resolved, as far as literals go."""
-        place, template = self.place, template or self.new
+        place = self.place
         known = {
             "AWS::Partition": place.partition,
             "AWS::Region": place.region,
@@ -123,7 +121,7 @@ class Change:
             "AWS::AccountId": "111122223333",
             "AWS::StackName": self.stack,
         }
-        return Intrinsics(resources=template.get("Resources") or {}, known=known).resolved(value)
+        return resolved(value, known)
 
     def zone(self, value: Any) -> str:
         """Return the name of a subnet's `AvailabilityZone`, or what stands for it."""
@@ -181,27 +179,6 @@ class Change:
             for path in CREATE_ONLY.get(self.resources[name]["Type"], ())
             for key, _, nested in [path.partition("/")]
         )
-
-
-def references(value: Any) -> Iterator[tuple[str, str | None]]:
-    """Yield the resources that a value refers to, with the attribute or `None` for `Ref`."""
-    match value:
-        case {"Ref": str(name)}:
-            yield name, None
-        case {"Fn::GetAtt": [str(name), str(attribute)]}:
-            yield name, attribute
-        case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), _]}:
-            for variable in _VARIABLE.findall(text):
-                name, _, attribute = variable.partition(".")
-                yield name, attribute or None
-            if isinstance(value["Fn::Sub"], list):
-                yield from references(value["Fn::Sub"][1])
-        case dict():
-            for part in value.values():
-                yield from references(part)
-        case list():
-            for part in value:
-                yield from references(part)
 
 
 def _at(properties: Properties, path: str) -> Any:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from rehearsal.refusals.change import Change, Properties, Refusal, Template, references
+from rehearsal.refusals.change import Change, Properties, Refusal, Template
+from rehearsal.refusals.intrinsics import references
 
 KIND = "AWS::EKS::Cluster"
 CREATABLE = range(32, 37)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rehearsal.refusals.change import Change, Refusal, Template, references
+from rehearsal.refusals.change import Change, Refusal, Template
+from rehearsal.refusals.intrinsics import references
 
 SOURCE = (
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html"
@@ -51,7 +52,7 @@ def _imported(value: Any) -> Iterator[str]:
 
 def _exports(change: Change, template: Template) -> dict[str, Any]:
     return {
-        str(change.resolved(output["Export"]["Name"], template)): output["Value"]
+        str(change.resolved(output["Export"]["Name"])): output["Value"]
         for output in (template.get("Outputs") or {}).values()
         if "Export" in output
     }

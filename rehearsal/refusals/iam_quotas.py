@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rehearsal.refusals.change import Change, Refusal, references
+from rehearsal.refusals.change import Change, Refusal
+from rehearsal.refusals.intrinsics import UNKNOWN, references
 
 SOURCE = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
 _TRUST_POLICY, _MANAGED_POLICY, _INLINE_POLICIES = 2048, 6144, 10_240
 _ATTACHED, _TAGS = 10, 50
 # What only the deploy can tell counts as one id, so that nothing is refused that AWS would take.
-_UNKNOWN, _AN_ID = re.compile(r"\$\{Token\[[^\]]*\]\}"), "x" * 20
+_AN_ID = "x" * 20
 
 
 def exceeded(change: Change) -> Iterator[Refusal]:
@@ -50,9 +51,10 @@ def _added(change: Change, role: str) -> Iterator[Any]:
 
 
 def _size(change: Change, document: Any) -> int:
-    resolved = change.resolved(document)
-    text = resolved if isinstance(resolved, str) else json.dumps(resolved, separators=(",", ":"))
-    return len(_UNKNOWN.sub(_AN_ID, re.sub(r"\s", "", text)))
+    text = change.resolved(document)
+    if not isinstance(text, str):
+        text = json.dumps(text, separators=(",", ":"), ensure_ascii=False)
+    return len(UNKNOWN.sub(_AN_ID, re.sub(r"\s", "", text)))
 
 
 def _refusal(logical_id: str, message: str) -> Refusal:

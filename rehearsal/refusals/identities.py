@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from rehearsal.refusals.change import Change, Properties, Refusal, references
+from rehearsal.refusals.change import Change, Properties, Refusal
+from rehearsal.refusals.intrinsics import references
 from rehearsal.refusals.replacement import NAMES
 
 _REPLACEMENTS = "https://repost.aws/knowledge-center/cloudformation-custom-name"

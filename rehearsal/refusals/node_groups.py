@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from rehearsal.refusals.change import Change, Properties, Refusal, references
+from rehearsal.refusals.change import Change, Properties, Refusal
 from rehearsal.refusals.clusters import minor
+from rehearsal.refusals.intrinsics import references
 
 KIND = "AWS::EKS::Nodegroup"
 _ROLLING = frozenset({"LaunchTemplate", "ReleaseVersion", "Version"})

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rehearsal.refusals.change import Change, Refusal, references
+from rehearsal.refusals.change import Change, Refusal
+from rehearsal.refusals.intrinsics import references
 
 _LOGS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
 _NODES = "https://github.com/aws/aws-cdk/issues/24696"

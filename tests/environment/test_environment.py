@@ -34,6 +34,9 @@ def test_a_short_environment_is_enough(load, base):
     assert load(base).cluster_name == f"{base['service_type']}-test"
 
 
+IRELAND = {"account": "111122223333", "region": "eu-west-1"}
+CHINA = {"account": "111122223333", "region": "cn-north-1"}
+
 # What is wrong, where, and what to do about it.
 BAD = {
     "unknown key": (NEW, {"regoin": "eu-west-1"}, "regoin", "did you mean 'region'?"),
@@ -289,6 +292,140 @@ BAD = {
         EXISTING, {"controllers.aws_load_balancer_controller": {}},
         "cluster.existing.vpc_id", "scoped to it",
     ),
+    "F27: types of another architecture": (
+        NEW, {"nodes.0.instance_types": ["m7g.large"]}, "nodes[0]", "write architecture: arm64",
+    ),
+    "F27: types of two architectures": (
+        NEW, {"nodes.0.instance_types": ["t4g.medium", "m5.large"]}, "nodes[0]",
+        "put them into a group of their own",
+    ),
+    "F23: Bottlerocket and a long name": (
+        NEW,
+        {"nodes.0.ami_family": "BOTTLEROCKET", "service_type": "p" * 40, "environment": "e" * 30},
+        "service_type", "shorten one",
+    ),
+    "label of Kubernetes": (
+        NEW, {"nodes.0.labels": {"node-role.kubernetes.io/web": ""}}, "nodes[0].labels",
+        "choose a prefix of yours",
+    ),
+    "label that is too long": (
+        NEW, {"nodes.0.labels": {"team": "x" * 64}}, "nodes[0].labels", "shorten or quote it",
+    ),
+    "taint with another effect": (
+        NEW, {"nodes.0.taints": [{"key": "gpu", "effect": "NoSchedule"}]},
+        "nodes[0].taints[0].effect", "choose one",
+    ),
+    "taint with a wrong key": (
+        NEW, {"nodes.0.taints": [{"key": "a b"}]}, "nodes[0].taints[0].key", "example.com/name",
+    ),
+    "disk that is too small": (NEW, {"nodes.0.disk_size": 8}, "nodes[0].disk_size", "raise it"),
+    "nodes in zones that nobody named": (
+        NEW, {"nodes.0.zones": ["eu-west-1a"]}, "nodes[0].zones", "write cluster.new.vpc.zones",
+    ),
+    "nodes in subnets of another VPC": (
+        NEW, {"nodes.0.subnets": ["subnet-0a1b2c3d"]}, "nodes[0].subnets", "choose of none",
+    ),
+    "F26: 21 managed policies": (
+        NEW,
+        {"service_accounts.0.managed_policies": [
+            f"arn:aws:iam::111122223333:policy/p{number}" for number in range(21)
+        ]},
+        "service_accounts[0].managed_policies", "join some into one",
+    ),
+    "F34: a tag that IAM refuses": (
+        NEW, {"tags": {"Team": "Orders (EU)"}}, "tags", "leave the others out",
+    ),
+    "F34: more tags than the roles can have": (
+        NEW, {"tags": {f"key{number}": "x" for number in range(47)}},
+        "tags of service_accounts[0]", "remove some",
+    ),
+    "F36: an administrator twice": (
+        NEW, {"cluster.new.administrators": ["arn:aws:iam::111122223333:role/a"] * 2},
+        "cluster.new.administrators", "remove one",
+    ),
+    "F22: one role name twice, letter case aside": (
+        NEW,
+        {"service_accounts": [
+            {"namespace": "shop", "name": "api", "role_name": "Reader"},
+            {"namespace": "shop", "name": "worker", "role_name": "reader"},
+        ]},
+        "service_accounts", "IAM does not tell A from a",
+    ),
+    "F11: a policy of another partition": (
+        NEW,
+        {**CHINA, "service_accounts.0.managed_policies": ["arn:aws:iam::aws:policy/Billing"]},
+        "service_accounts[0].managed_policies[0]", "write arn:aws-cn:...",
+    ),
+    "F11: a boundary of another AWS account": (
+        NEW, {**IRELAND, "permissions_boundary": "arn:aws:iam::999999999999:policy/boundary"},
+        "permissions_boundary", "name one of that account",
+    ),
+    "F11: a log key of another region": (
+        NEW, {**IRELAND, "log_encryption_key": "arn:aws:kms:us-east-1:111122223333:key/0123"},
+        "log_encryption_key", "name one of that region",
+    ),
+    "F11: a resource of another partition": (
+        NEW,
+        {**IRELAND, "service_accounts.0.statements": [
+            {"actions": ["s3:GetObject"], "resources": ["arn:aws-cn:s3:::receipts/a"]}
+        ]},
+        "service_accounts[0].statements[0].resources[0]", "write arn:aws:...",
+    ),
+    "zones of another region": (
+        NEW, {**IRELAND, "cluster.new.vpc.zones": ["eu-central-1a", "eu-west-1b"]},
+        "cluster.new.vpc.zones", "or the region",
+    ),
+    "F6: an endpoint of another region": (
+        EXISTING,
+        {**IRELAND, "cluster.existing.endpoint":
+         "https://0123456789ABCDEF.gr7.us-east-1.eks.amazonaws.com"},
+        "cluster.existing.endpoint", "deploy to us-east-1",
+    ),
+    "F6: an issuer of another cluster": (
+        EXISTING,
+        {"cluster.existing.endpoint": "https://AAAA456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"},
+        "cluster.existing.endpoint", "from one `aws eks describe-cluster`",
+    ),
+    "F4: an issuer without its id": (
+        EXISTING, {"cluster.existing.issuer_url": "https://oidc.eks.eu-west-1.amazonaws.com"},
+        "cluster.existing.issuer_url", "ends in /id/",
+    ),
+    "a misspelt action": (
+        NEW,
+        {"service_accounts.0.statements": [
+            {"actions": ["s3:GetObjct"], "resources": ["arn:aws:s3:::receipts/a"]}
+        ]},
+        "service_accounts[0].statements[0].actions[0]", "did you mean 's3:GetObject'?",
+    ),
+    "a misspelt condition key": (
+        NEW,
+        {"service_accounts.0.statements": [
+            {"actions": ["kms:Decrypt"], "resources": ["*"],
+             "conditions": {"StringEquals": {"kms:ViaServce": "x"}}}
+        ]},
+        "service_accounts[0].statements[0]", "did you mean 'kms:ViaService'?",
+    ),
+    "a role handed in, with options of a role": (
+        NEW,
+        {"service_accounts.0.role_arn": "arn:aws:iam::111122223333:role/api",
+         "service_accounts.0.description": "Reads"},
+        "service_accounts[0]", "where the role is defined",
+    ),
+    "annotations that are ours": (
+        NEW, {"service_accounts.0.annotations": {"eks.amazonaws.com/role-arn": "x"}},
+        "service_accounts[0]", "it is ours",
+    ),
+    "a session of a minute": (
+        NEW, {"service_accounts.0.max_session_duration": 60},
+        "service_accounts[0].max_session_duration", "IAM allows no other",
+    ),
+    "a trust without a namespace": (
+        NEW,
+        {"service_accounts.0.trusts": [
+            {"issuer_url": "https://example.com/id/A", "service_accounts": ["api"]}
+        ]},
+        "service_accounts[0].trusts[0].service_accounts[0]", "add its namespace",
+    ),
     "log retention that CloudWatch has not": (
         NEW, {"log_retention_days": 31}, "log_retention_days", "choose one",
     ),
@@ -309,8 +446,8 @@ def test_the_table_of_faults_is_long_enough():
 
 
 def test_faults_between_parts_are_reported_together(faults_of):
-    changes = {"vpc_cni": "keep", "nodes": [], "account": "111122223333", "tags": {"aws:x": "y"}}
-    assert len(faults_of(changed(NEW, changes))) == 4
+    changes = {"vpc_cni": "keep", "nodes": [], "account": "111122223333"}
+    assert len(faults_of(changed(NEW, changes))) == 3
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----"

@@ -176,14 +176,17 @@ def test_a_key_handed_in_is_not_made_again(deployed):
     assert encryption["Provider"]["KeyArn"] == KEY
 
 
-@pytest.mark.parametrize("name", ["dev", "existing-cluster"])
-def test_a_log_key_reaches_every_log_group_and_function(deployed, name):
-    deployment = deployed(name, log_encryption_key=KEY)
+@pytest.mark.parametrize(
+    ("name", "region"), [("dev", "eu-west-1"), ("existing-cluster", "eu-central-1")]
+)
+def test_a_log_key_reaches_every_log_group_and_function(deployed, name, region):
+    key = KEY.replace("eu-west-1", region)
+    deployment = deployed(name, log_encryption_key=key)
     found = {
         body["Properties"].get("KmsKeyId", body["Properties"].get("KmsKeyArn"))
         for _, _, body in deployment.resources("AWS::Logs::LogGroup", "AWS::Lambda::Function")
     }
-    assert found == {KEY}
+    assert found == {key}
 
 
 def test_the_cluster_takes_access_entries_and_all_its_logs(deployed):
@@ -454,3 +457,121 @@ def ec2_principals_of_the_node_role(deployment):
 def test_nodes_assume_their_role_by_the_names_that_eks_wants(deployed, name, place, principals):
     deployment = Deployment(deployed(name).templates, place)
     assert ec2_principals_of_the_node_role(deployment) == principals
+
+
+# What one service account of a file may ask for.
+
+
+def role_of(deployed, **options):
+    account = {"namespace": "shop", "name": "api", **options}
+    deployment = deployed("existing-cluster", service_accounts=[account])
+    [role] = [
+        deployment.value(stack, body["Properties"])
+        for stack, _, body in deployment.resources("AWS::IAM::Role")
+        if {"Key": "ServiceAccountName", "Value": "api"} in body["Properties"].get("Tags", [])
+    ]
+    return role
+
+
+ROLE_OPTIONS = {
+    "path": ("/shop/", "Path", "/shop/"),
+    "role_name": ("shop-api", "RoleName", "shop-api"),
+    "description": ("Reads orders", "Description", "Reads orders"),
+    "max_session_duration": (7200, "MaxSessionDuration", 7200),
+    "permissions_boundary": (
+        "arn:aws:iam::111122223333:policy/shop",
+        "PermissionsBoundary",
+        "arn:aws:iam::111122223333:policy/shop",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "of", "found"), [(k, *v) for k, v in ROLE_OPTIONS.items()], ids=ROLE_OPTIONS
+)
+def test_a_file_says_what_the_role_of_one_account_is(deployed, option, given, of, found):
+    assert role_of(deployed, **{option: given})[of] == found
+
+
+def test_a_boundary_of_one_account_prevails_over_that_of_the_file(deployed):
+    own = "arn:aws:iam::111122223333:policy/shop"
+    deployment = deployed(
+        "existing-cluster",
+        permissions_boundary="arn:aws:iam::111122223333:policy/all",
+        service_accounts=[
+            {"namespace": "shop", "name": "api", "permissions_boundary": own},
+            {"namespace": "shop", "name": "worker"},
+        ],
+    )
+    boundaries = [
+        body["Properties"]["PermissionsBoundary"]
+        for _, _, body in deployment.resources("AWS::IAM::Role")
+    ]
+    assert boundaries.count(own) == 1
+    assert len(set(boundaries)) == 2
+
+
+def test_a_file_trusts_the_accounts_of_more_clusters(deployed):
+    issuer = "oidc.eks.eu-central-1.amazonaws.com/id/BBBB"
+    trusts = [{"issuer_url": f"https://{issuer}", "service_accounts": ["shop/api"]}]
+    document = role_of(deployed, trusts=trusts)["AssumeRolePolicyDocument"]
+    assert [one["Principal"]["Federated"].partition("/")[2] for one in document["Statement"]][
+        1
+    ] == issuer
+
+
+def test_a_file_says_what_the_object_of_one_account_carries(deployed):
+    deployment = deployed(
+        "existing-cluster",
+        service_accounts=[
+            {
+                "namespace": "shop",
+                "name": "api",
+                "labels": {"team": "shop"},
+                "annotations": {"example.com/owner": "shop"},
+                "audience": "vault",
+                "regional_sts": False,
+                "tags": {"CostCentre": "4711"},
+            }
+        ],
+    )
+    text = json.dumps([body for _, _, body in deployment.resources("Custom::ServiceAccounts")])
+    for carried in ("team", "example.com/owner", "vault", "eks.amazonaws.com/sts-regional"):
+        assert carried in text
+
+
+def test_a_node_group_says_what_its_nodes_are(deployed):
+    deployment = deployed(
+        "dev",
+        cluster__new__vpc={"cidr": "10.0.0.0/16", "zones": ["eu-west-1a", "eu-west-1b"]},
+        nodes=[
+            {
+                "name": "spot",
+                "instance_types": ["m7i.large"],
+                "capacity_type": "SPOT",
+                "disk_size": 100,
+                "labels": {"team": "shop"},
+                "taints": [{"key": "example.com/spot", "value": "true"}],
+                "zones": ["eu-west-1b"],
+            }
+        ],
+    )
+    group = only(deployment, "AWS::EKS::Nodegroup")
+    assert group["CapacityType"] == "SPOT"
+    assert group["Labels"] == {"team": "shop"}
+    assert group["Taints"] == [
+        {"Key": "example.com/spot", "Value": "true", "Effect": "NO_SCHEDULE"}
+    ]
+    assert len(group["Subnets"]) == 1
+    [device] = only(deployment, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"][
+        "BlockDeviceMappings"
+    ]
+    assert device["Ebs"]["VolumeSize"] == 100
+
+
+def test_an_existing_ipv6_cluster_gives_aws_node_what_ipv6_needs(deployed):
+    """bugs.md F8: it got the IPv4 policy, and new nodes no addresses."""
+    deployment = deployed("existing-cluster", cluster__existing__ip_family="ipv6")
+    text = json.dumps([body for _, _, body in deployment.resources("AWS::IAM::Role")])
+    assert "ec2:AssignIpv6Addresses" in text
+    assert "policy/AmazonEKS_CNI_Policy" not in text

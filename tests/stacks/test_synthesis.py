@@ -97,6 +97,7 @@ def test_a_shipped_environment_synthesises_with_the_review_on(name, tmp_path):
 def test_a_variant_synthesises_with_the_review_on(base, changes, tmp_path):
     run = synthesise(tmp_path, changed(document_of(base), changes), validation="false")
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "WARNING" not in run.stdout + run.stderr, "nobody could act on it: bugs.md F28"
 
 
 def test_a_wildcard_that_nobody_explained_fails_the_synth(tmp_path):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
-import dataclasses
 import itertools
 import json
 import re
@@ -20,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 import trustme
+
+from tests.support.replies import Reply, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,21 +45,6 @@ _DISCOVERY = {
         "resources": [{"name": "deployments", "namespaced": True, "verbs": ["list"]}]
     },
 }
-
-
-@dataclasses.dataclass
-class Reply:
-    """What is answered."""
-
-    status: int
-    body: Object | str
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
-
-
-def refusal(status: int, reason: str, message: str, **headers: str) -> Reply:
-    """A Status object, as the API server refuses with."""
-    body = {"kind": "Status", "status": "Failure", "reason": reason, "message": message}
-    return Reply(status, body, headers)
 
 
 class ApiServer:

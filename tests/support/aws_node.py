@@ -20,13 +20,14 @@ from tests.support.cloudformation import STACK_ID
 from tests.support.rehearsed import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from custom_resource import Answer
     from rehearsal.kubernetes import Cluster as ControlPlane
     from tests.support.admission import Tampering
     from tests.support.iam_server import IamServer
     from tests.support.rehearsed import Rehearsed
+    from tests.support.replies import Reply
 
 ONE = "arn:aws:iam::111122223333:role/aws-node"
 TWO = "arn:aws:iam::111122223333:role/aws-node-2"
@@ -50,6 +51,28 @@ class AwsNode:
     tamper: Tampering
     violations: list[str] = field(default_factory=list)
     looks: int = 0
+    meets: Callable[[str, str], Reply | None] = lambda _method, _path: None
+
+    def meet(self, trouble: Callable[[str, str], Reply | None]) -> None:
+        """Let each request of the function, by method and path, meet a reply of somebody's own."""
+        self.meets = trouble
+
+    def edit(self, path: str, body: dict[str, Any], manager: str = "somebody") -> None:
+        """Somebody changes an object."""
+        self.cluster.admin.merge(path, body, manager=manager)
+
+    def delete(self, path: str, *, wait: bool = True) -> None:
+        """Somebody deletes an object."""
+        self.cluster.admin.request("DELETE", path, {"propagationPolicy": "Background"})
+        if wait:
+            wait_until(lambda: self.cluster.admin.get(path) is None)
+
+    def make_account(self, annotations: dict[str, str], manager: str) -> None:
+        """Somebody makes the service account."""
+        metadata = {"name": "aws-node", "annotations": annotations}
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+        path = ACCOUNT.removesuffix("/aws-node")
+        self.cluster.admin.request("POST", path, account, query={"fieldManager": manager})
 
     def install(self) -> None:
         """Make the account and the DaemonSet as EKS does in a new cluster."""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 BOUND = "rehearsal/aws-node"
 # What CloudFormation calls a resource whose creation never answered.
 UNANSWERED = "stack-AwsNode-1ABCDEFGHIJKL"
-_LONG = 400.0
 NODE_ROLES = ("nodes", "spot", "more-1", "more-2", "more-3", "more-4")
 
 
@@ -45,14 +44,16 @@ class Delivery:
         return {**common, "RoleArn": self.old_role, "NodeRoleNames": list(self.old_nodes)}
 
 
-def history(random: Random, seconds: float) -> list[Delivery]:
+def history(random: Random, seconds: float, longest_kill: int = 120) -> list[Delivery]:
     """A creation that is cancelled, repeated or followed by updates, and a deletion.
 
     Args:
         random: Decides.
         seconds: How long a creation takes. What overlaps begins mostly near its end, where the
             node roles lose their policies.
+        longest_kill: A killed function is killed at one of so many waits and requests.
     """
+    long = 4 * seconds
 
     def soon() -> float:
         near_the_end = abs(random.gauss(0.75 * seconds, seconds / 5))
@@ -68,17 +69,17 @@ def history(random: Random, seconds: float) -> list[Delivery]:
         role, nodes = random.choice(
             ((TWO, NODE_ROLES), (ONE, NODE_ROLES[:1]), (TWO, NODE_ROLES[1:]), (ONE, NODE_ROLES[3:]))
         )
-        update = Delivery("update", "Update", role, nodes, after=_LONG)
+        update = Delivery("update", "Update", role, nodes, after=long)
         back = Delivery("rollback", "Update", old_role=role, old_nodes=nodes, after=soon())
         late = replace(update, after=soon() * random.choice((1, 3)))
         found = [create, update, back, late]
     else:
-        delete = Delivery("delete", "Delete", after=_LONG)
+        delete = Delivery("delete", "Delete", after=long)
         found = [create, delete, replace(delete, after=soon())]
-    return [_perhaps_killed(random, delivery) for delivery in found]
+    return [_perhaps_killed(random, delivery, longest_kill) for delivery in found]
 
 
-def _perhaps_killed(random: Random, delivery: Delivery) -> Delivery:
+def _perhaps_killed(random: Random, delivery: Delivery, longest_kill: int) -> Delivery:
     if random.random() > 0.3:
         return delivery
-    return replace(delivery, killed_after=random.randrange(120))
+    return replace(delivery, killed_after=random.randrange(longest_kill))

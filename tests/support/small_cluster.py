@@ -208,6 +208,10 @@ class SmallAwsNode(AwsNode):
         node.install()
         return node
 
+    def meet(self, trouble: Callable[[str, str], Reply | None]) -> None:
+        """Let the API server answer so."""
+        self.server.trouble = trouble
+
     def settle(self) -> None:
         """Let the DaemonSet roll out as far as it can."""
         self.server.settle()

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any
 
 from irsa_stack.review.access import Grant
@@ -13,6 +14,8 @@ from irsa_stack.review.managed_policies import SNAPSHOT
 from irsa_stack.review.rules import SEVERITIES
 
 SCHEMA = "irsa-stack/1"
+SCHEMA_FILE = resources.files("irsa_stack.review.reports") / "schema.json"
+"""What the reports keep to, as JSON Schema."""
 
 
 def review_object(judgement: Judgement, faults: Sequence[str], read: int) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from irsa_stack.iam.trust import STS_AUDIENCE
+from irsa_stack.kubernetes.identity import SUBJECT_PREFIX
 from irsa_stack.review.facts import (
     ADD_ON,
     ANNOTATION,
@@ -24,6 +26,7 @@ from irsa_stack.review.sources.cloudformation import ADD_ON_ACCOUNTS, manifest_b
 from irsa_stack.review.sources.documents import line_with, object_of
 from irsa_stack.review.sources.reading import Source
 
+_ISSUER = "${Token[plain.issuer.of.plan]}"
 _DATA = "aws_iam_policy_document"
 _ELEMENTS = {
     "actions": "Action", "not_actions": "NotAction", "resources": "Resource",
@@ -289,8 +292,12 @@ class PlanFacts:
                     found.setdefault(element, {})[kind] = listed
         for one, known in _blocks(expressions.get("condition"), planned.get("condition")):
             test = str(known.get("test") or _said(one.get("test")))
-            variable = str(known.get("variable") or _said(one.get("variable")))
             values = known.get("values") or _said(one.get("values"))
+            variable = known.get("variable") or _said(one.get("variable"))
+            variable = _claim_of(str(variable), values)
+            if variable is None:
+                found["Condition"] = f"${{Token[condition {one.get('variable')}]}}"
+                break
             found.setdefault("Condition", {}).setdefault(test, {})[variable] = values
         return found
 
@@ -301,6 +308,16 @@ class PlanFacts:
             line=line_with(self._source.text, f'"address": "{address}"')
             or line_with(self._source.text, f'"address":"{address}"'),
         )
+
+
+def _claim_of(variable: str, values: object) -> str | None:
+    """Return the key of a condition; one that only apply tells is known by its values."""
+    if "${Token[" not in variable:
+        return variable
+    texts = each_text(values)
+    if texts and all(text.startswith(SUBJECT_PREFIX) for text in texts):
+        return f"{_ISSUER}:sub"
+    return f"{_ISSUER}:aud" if STS_AUDIENCE in texts else None
 
 
 def _blocks(

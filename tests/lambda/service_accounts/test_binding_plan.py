@@ -283,3 +283,16 @@ def test_the_rollback_of_a_change_that_was_refused_is_not_refused() -> None:
 
     assert decide(_binding(role="two"), _binding(), unmarked, ME).verb is Verb.REFUSE
     assert decide(_binding(), _binding(role="two"), unmarked, ME).verb is Verb.LEAVE
+
+
+def test_a_value_that_was_given_back_is_not_taken_again() -> None:
+    """The rollback was killed after it gave back what `force` had replaced, and is tried again."""
+    given_back = _object({ROLE: "theirs"}, managers=[("irsa-stack", "Update")])
+
+    assert decide(None, _binding(ADOPT), given_back, ME).verb is Verb.NOTHING
+
+
+def test_a_role_of_an_update_that_was_killed_goes_with_our_mark() -> None:
+    step = decide(None, _binding(ADOPT), _adopted("two"), ME)
+
+    assert step.body["metadata"]["annotations"] == {ROLE: None, OWNER: None}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from custom_resource import Deadline, Failure, Request
-from service_accounts import accounts, binder, on_event
+from service_accounts import accounts, on_event, release
 from tests.support.api_server import ApiServer, Reply, refusal
 from tests.support.binder import LOGICAL_ID, ONE, ROLE, TWO, account, run
 from tests.support.cloudformation import STACK_ID
@@ -304,7 +304,7 @@ def test_a_deletion_that_overtakes_a_creation_leaves_nothing(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F1, B5: CloudFormation cancels a creation; 14 of 20 accounts were left."""
-    monkeypatch.setattr(binder, "LOOK_AGAIN_SECONDS", 1.0)
+    monkeypatch.setattr(release, "LOOK_AGAIN_SECONDS", 1.0)
     asked = {k: v for n in range(20) for k, v in account(f"apps/a{n}").items()}
 
     def slow(method: str, _path: str) -> None:

@@ -231,7 +231,7 @@ def _promises(found: dict[Case, Figures]) -> Iterator[str]:
         ),
         (
             f"custom resources per deploy, {ACCOUNTS[-1]} accounts",
-            "at most 2, and one per batch",
+            "at most 2",
             f"{found[Case('ours', ACCOUNTS[-1])].custom_resources} in all beside"
             f" {found[Case('stock_v2', ACCOUNTS[-1])].custom_resources}",
         ),

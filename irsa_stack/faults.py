@@ -24,3 +24,10 @@ def refuse(faults: Iterable[str]) -> None:
     found = tuple(faults)
     if found:
         raise InvalidInput(found)
+
+
+def no_list_faults(values: object, *, of: str) -> list[str]:
+    """Say why *values*, the property *of*, is no list: a text would be taken letter by letter."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return [f"{of} must be a list, got {values!r}; put it in brackets"]
+    return []

@@ -14,7 +14,8 @@ PACKAGE = REPOSITORY / "irsa_stack"
 PURE = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")
-    if path.relative_to(PACKAGE).parts[0] not in ("cdk", "stacks") and path.stem != "__init__"
+    if path.relative_to(PACKAGE).parts[0] not in ("cdk", "stacks")
+    and not path.stem.startswith("__")
 )
 
 

@@ -23,8 +23,8 @@ from irsa_stack.cdk.kubectl_layer import ARCHITECTURE
 from irsa_stack.cdk.role import IrsaRole
 from irsa_stack.cdk.service_accounts import ServiceAccounts, role_tags, withdrawn_if_refused
 from irsa_stack.cdk.taggable_resource import TaggableResource
-from irsa_stack.controllers.vpc_cni import vpc_cni_policy
-from irsa_stack.faults import refuse
+from irsa_stack.controllers.vpc_cni import family_faults, vpc_cni_policy
+from irsa_stack.faults import no_list_faults, refuse
 from irsa_stack.iam.quotas import INLINE_POLICIES_CHARACTERS, document_characters
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
 from irsa_stack.kubernetes.rbac import aws_node_rules
@@ -99,7 +99,7 @@ class AwsNodeRebinding(Construct):
         wait, untimely = seconds_of(rollout_timeout, of="rollout_timeout")
         claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
-            *_family_faults(ip_family),
+            *family_faults(ip_family),
             *_node_roles_faults(node_roles),
             *untimely,
             *rollout_faults(wait),
@@ -233,7 +233,7 @@ class AwsNodeAddon(Construct):
     ) -> None:
         claimant = f"{type(self).__name__} {f'{scope.node.path}/{id}'!r}"
         faults = [
-            *_family_faults(ip_family),
+            *family_faults(ip_family),
             *service_accounts.claims.faults(AWS_NODE, claimant),
         ]
         if resolve_conflicts not in ("NONE", "OVERWRITE", "PRESERVE"):
@@ -306,11 +306,6 @@ def _logical_id(cluster_name: object) -> str:
     return f"AwsNodeRebinding{digest[:8].upper()}"
 
 
-def _family_faults(ip_family: str) -> Iterator[str]:
-    if ip_family not in ("ipv4", "ipv6"):
-        yield f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"
-
-
 def _managed(name: str) -> iam.IManagedPolicy:
     return iam.ManagedPolicy.from_aws_managed_policy_name(name)
 
@@ -340,8 +335,8 @@ def _detaching_document(node_role: iam.IRole, policy_arns: Sequence[str]) -> dic
 
 
 def _node_roles_faults(node_roles: Sequence[iam.IRole]) -> Iterator[str]:
-    if isinstance(node_roles, str):
-        yield f"node_roles must be a list, got {node_roles!r}; put it in brackets"
+    if faults := no_list_faults(node_roles, of="node_roles"):
+        yield from faults
         return
     names: set[str] = set()
     for role in node_roles:

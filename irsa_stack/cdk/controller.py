@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import jsii
 from aws_cdk import Acknowledgment, Aws, Duration, Stack, Validations
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, Dependable
 
 from irsa_stack.cdk.role_options import RoleOptions
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
@@ -104,6 +104,7 @@ class Controller(Construct):
         self.identity = self.service_account.identity
         self.helm_values = dict(self.service_account.helm_values)
         self.chart_values = _merged(spec.chart_values(cluster, location), self.helm_values)
+        Dependable.implement(self, Dependable.of(self.service_account))
 
     @property
     def role(self) -> "IrsaRole":
@@ -114,6 +115,22 @@ class Controller(Construct):
     def grant_principal(self) -> iam.IPrincipal:
         """Principal that `grant_*` methods add permissions to."""
         return self.service_account.grant_principal
+
+    @property
+    def service_account_name(self) -> str:
+        """Name of its service account."""
+        return self.identity.name
+
+    @property
+    def service_account_namespace(self) -> str:
+        """Namespace of its service account."""
+        return self.identity.namespace
+
+    def add_to_principal_policy(
+        self, statement: iam.PolicyStatement
+    ) -> iam.AddToPrincipalPolicyResult:
+        """Add one more permission of its role."""
+        return self.service_account.add_to_principal_policy(statement)
 
 
 def cluster_of(connection: "ClusterConnection", cluster_name: str | None = None) -> Cluster:

@@ -13,7 +13,7 @@ from irsa_stack.cdk.cluster_connection import ImportedCluster
 from irsa_stack.cdk.handler_function import FunctionOptions
 from irsa_stack.cdk.role_options import RoleDefaults
 from irsa_stack.cdk.root_ca_thumbprint import RootCaThumbprint
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.issuer import issuer_from_url, issuer_url_faults
 from irsa_stack.iam.quotas import tags_faults
@@ -282,9 +282,9 @@ def _marker_id(issuer_url: str) -> str:
 
 
 def _client_ids_faults(client_ids: Sequence[str]) -> list[str]:
-    if isinstance(client_ids, str):
-        return [f"client_ids must be a list, got {client_ids!r}; put it in brackets"]
-    faults = []
+    faults = no_list_faults(client_ids, of="client_ids")
+    if faults:
+        return faults
     if not 1 <= len(client_ids) <= _CLIENT_IDS_AT_MOST:
         faults.append(
             f"client_ids must hold 1 to {_CLIENT_IDS_AT_MOST} audiences, got {len(client_ids)};"

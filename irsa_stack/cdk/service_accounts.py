@@ -37,8 +37,8 @@ from irsa_stack.cdk.service_account_entry import (
 from irsa_stack.cdk.taggable_resource import TaggableResource
 from irsa_stack.cloudformation.deploy_time import TOKEN
 from irsa_stack.controllers.spec import ControllerSpec
-from irsa_stack.faults import InvalidInput, refuse
-from irsa_stack.iam.arn import arn_faults
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
+from irsa_stack.iam.arn import existing_role_faults
 from irsa_stack.iam.quotas import PATH_CHARACTERS
 from irsa_stack.iam.trust import STS_AUDIENCE, default_account_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity, namespace_faults
@@ -577,20 +577,18 @@ def _existing_role_faults(
     request: ServiceAccountRequest | None, role_arn: str, options: RoleOptions
 ) -> Iterator[str]:
     """Refuse what is no role, and options of a role that is made elsewhere."""
-    yield from arn_faults(role_arn, "role", of="role_arn")
     yield from default_account_faults(
         [] if request is None else [request.identity],
         allowed=options.get("allow_default_service_account", False),
     )
     ours = ("audience", "allow_default_service_account")
-    given = ", ".join(name for name, value in options.items() if value and name not in ours)
-    if given:
-        yield f"role_arn must stand alone, got {given}; set that where the role is defined"
+    theirs = {name: value for name, value in options.items() if name not in ours}
+    yield from existing_role_faults(role_arn, **theirs)
 
 
 def _namespaces_faults(namespaces: Sequence[str]) -> Iterator[str]:
-    if isinstance(namespaces, str):
-        yield f"namespaces must be a list, got {namespaces!r}; put it in brackets"
+    if faults := no_list_faults(namespaces, of="namespaces"):
+        yield from faults
         return
     for namespace in namespaces:
         if not TOKEN.search(f"{namespace}"):

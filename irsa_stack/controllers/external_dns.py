@@ -13,6 +13,7 @@ from irsa_stack.controllers.scopes import ROLE, Kind, list_faults
 from irsa_stack.controllers.spec import Cluster, ControllerSpec
 from irsa_stack.controllers.statements import Location, Statement, allow
 from irsa_stack.controllers.upstream import Upstream
+from irsa_stack.faults import no_list_faults
 
 RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NAPTR", "NS", "SRV", "TXT")
 """Types that external-dns keeps in Route 53.
@@ -188,8 +189,8 @@ def _written(name: str, types: Sequence[str], txt_prefix: str) -> Iterator[str]:
 
 
 def _names_faults(names: Sequence[str]) -> Iterator[str]:
-    if isinstance(names, str):
-        yield f"record_names must be a list, got {names!r}; put it in brackets"
+    if faults := no_list_faults(names, of="record_names"):
+        yield from faults
         return
     for name in names:
         if is_deploy_time(name) or not _RECORD_NAME.fullmatch(name):
@@ -200,8 +201,8 @@ def _names_faults(names: Sequence[str]) -> Iterator[str]:
 
 
 def _types_faults(types: Sequence[str]) -> Iterator[str]:
-    if isinstance(types, str):
-        yield f"record_types must be a list, got {types!r}; put it in brackets"
+    if faults := no_list_faults(types, of="record_types"):
+        yield from faults
         return
     for record_type in types:
         if record_type not in RECORD_TYPES:

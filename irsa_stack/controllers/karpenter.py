@@ -165,7 +165,7 @@ class Karpenter(ControllerSpec):
 
     def _identity(self, cluster: Cluster, location: Location) -> list[Statement]:
         # China has a name of its own for EC2 too.
-        ec2 = ["ec2.amazonaws.com", *(["ec2.amazonaws.com.cn"] if location.is_china else [])]
+        ec2 = ["ec2.amazonaws.com", *(["ec2.amazonaws.com.cn"] if location.may_be_china() else [])]
         passed = {"StringEquals": {"iam:PassedToService": ec2}}
         statements = [allow("PassNodeRoles", ["iam:PassRole"], self.node_roles, passed)]
         if self.instance_profiles:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
+from irsa_stack.faults import no_list_faults
 
 _AWS_ACCOUNT = re.compile(r"\d{12}")
 
@@ -81,8 +82,8 @@ def list_faults(
         of: the property that holds it.
         required: whether it must hold at least one.
     """
-    if isinstance(values, str):
-        yield f"{of} must be a list, got {values!r}; put it in brackets"
+    if faults := no_list_faults(values, of=of):
+        yield from faults
         return
     if required and not values:
         yield f"{of} must name at least one, got {list(values)!r}; such as {kind.example!r}"

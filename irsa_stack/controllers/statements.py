@@ -42,12 +42,16 @@ class Location:
         """Whether it is in China; of a location known at deploy, the region tells."""
         return self.partition == "aws-cn" or self.region.startswith("cn-")
 
+    def may_be_china(self) -> bool:
+        """Whether names that only China has must be allowed too: it is there, or nobody knows."""
+        return self.is_china or is_deploy_time(self.region)
+
     def services(self, name: str) -> list[str]:
         """Return the names of a service in this region, as `kms:ViaService` may have them.
 
         China may use a suffix of its own: KMS's documents do not say, so both are taken there.
         """
-        suffixes = ("", ".cn") if self.is_china or is_deploy_time(self.region) else ("",)
+        suffixes = ("", ".cn") if self.may_be_china() else ("",)
         return [f"{name}.{self.region}.amazonaws.com{suffix}" for suffix in suffixes]
 
 

@@ -86,7 +86,7 @@ def policy_documents(
     Raises:
         InvalidInput: a scope is empty or no scope; all faults are listed.
     """
-    faults = list(_family_faults(ip_family))
+    faults = list(family_faults(ip_family))
     if cluster_scoped:
         faults += [
             *cluster_name_faults(cluster_name),
@@ -235,7 +235,8 @@ def _more_interfaces(
     ]
 
 
-def _family_faults(ip_family: str) -> Iterator[str]:
+def family_faults(ip_family: str) -> Iterator[str]:
+    """Say why *ip_family* is none."""
     if ip_family not in _ADDRESSES:
         yield f"ip_family must be 'ipv4' or 'ipv6', got {ip_family!r}; correct it"
 

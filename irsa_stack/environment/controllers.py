@@ -20,9 +20,9 @@ from pydantic import Field, create_model, model_validator
 from irsa_stack.controllers.catalogue import specs
 from irsa_stack.controllers.spec import ControllerSpec
 from irsa_stack.environment.part import Part
-from irsa_stack.environment.service_accounts import force_faults
 from irsa_stack.environment.values import Namespace
 from irsa_stack.faults import refuse
+from irsa_stack.kubernetes.binding_rules import binding_faults
 
 Whose = Literal["CREATE", "ADOPT", "HELM", "NONE"]
 
@@ -41,7 +41,7 @@ class ControllerSettings(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        refuse(force_faults(self.ownership, force=self.force))
+        refuse(binding_faults(self.ownership, force=self.force))
         self.spec  # noqa: B018 (refuses wrong scopes)
         return self
 

@@ -19,6 +19,7 @@ from irsa_stack.environment.values import (
 )
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam import quotas
+from irsa_stack.iam.arn import existing_role_faults
 from irsa_stack.iam.issuer import issuer_url_faults
 from irsa_stack.iam.quotas import managed_policies_faults
 from irsa_stack.iam.service_reference import (
@@ -26,6 +27,8 @@ from irsa_stack.iam.service_reference import (
     condition_faults,
     resource_faults,
 )
+from irsa_stack.iam.trust import default_account_faults
+from irsa_stack.kubernetes.binding_rules import binding_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
 from irsa_stack.kubernetes.service_account_manifest import metadata_faults, token_expiration_faults
 
@@ -91,11 +94,7 @@ class ServiceAccountSettings(Part):
     """ARNs of policies, at most 20; IAM's quota is 10 unless it is raised."""
     statements: list[Statement] = Field(default_factory=list)
     """Permissions of its role."""
-    restart: list[
-        Annotated[
-            str, matching(r"\*|(?:deployment|daemonset|statefulset)/[a-z0-9.-]+", "deployment/api")
-        ]
-    ] = Field(default_factory=list)
+    restart: list[str] = Field(default_factory=list)
     """Workloads to restart when the role changes."""
     force: bool = False
     """With ADOPT, whether to take annotations that another tool owns, such as eksctl's."""
@@ -138,31 +137,21 @@ class ServiceAccountSettings(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        faults = []
-        others = sorted(self.model_fields_set & _OF_A_ROLE)
-        if self.role_arn and others:
-            faults.append(
-                f"role_arn must stand alone, got {', '.join(others)} too; that belongs to where"
-                " that role is defined"
-            )
-        faults.extend(metadata_faults(labels=self.labels, annotations=self.annotations))
-        for of, where in (("labels", ("HELM", "NONE")), ("annotations", ("NONE",))):
-            if getattr(self, of) and self.ownership in where:
-                faults.append(
-                    f"{of} must not go with ownership: {self.ownership}, got some; give them to"
-                    " what makes the object"
-                )
-        if self.name == "default" and not self.allow_default_service_account:
-            faults.append(
-                f"name must not be 'default' in {self.namespace!r}: every pod that names no"
-                " account would get the role; set allow_default_service_account: true if meant"
-            )
-        if (self.restart or self.create_namespace) and self.ownership in ("HELM", "NONE"):
-            faults.append(
-                "restart and create_namespace must go with CREATE or ADOPT, got"
-                f" {self.ownership}; remove them"
-            )
-        faults.extend(force_faults(self.ownership, force=self.force))
+        faults = [
+            *metadata_faults(labels=self.labels, annotations=self.annotations),
+            *default_account_faults([self.identity], allowed=self.allow_default_service_account),
+            *binding_faults(
+                self.ownership,
+                force=self.force,
+                create_namespace=self.create_namespace,
+                restart=self.restart,
+                labels=self.labels,
+                annotations=self.annotations,
+            ),
+        ]
+        if self.role_arn is not None:
+            options = {name: getattr(self, name) for name in sorted(_OF_A_ROLE)}
+            faults += existing_role_faults(self.role_arn, **options)
         refuse(faults)
         return self
 
@@ -170,12 +159,6 @@ class ServiceAccountSettings(Part):
     def identity(self) -> ServiceAccountIdentity:
         """Namespace and name as one."""
         return ServiceAccountIdentity(self.namespace, self.name)
-
-
-def force_faults(ownership: str, *, force: bool) -> Iterator[str]:
-    """Say why *force* may not go with *ownership*."""
-    if force and ownership != "ADOPT":
-        yield f"force must go with ownership: ADOPT, got {ownership}; remove it"
 
 
 _OF_A_ROLE = {

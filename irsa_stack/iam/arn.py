@@ -62,6 +62,14 @@ def arn_faults(
     yield from _resource_faults(arn, resource, kind, of)
 
 
+def existing_role_faults(role_arn: object, **options: object) -> Iterator[str]:
+    """Say why a role that is made elsewhere cannot be bound, or takes none of these *options*."""
+    yield from arn_faults(role_arn, "role", of="role_arn")
+    given = ", ".join(name for name, value in options.items() if value)
+    if given:
+        yield f"role_arn must stand alone, got {given}; set that where the role is defined"
+
+
 def _partition_faults(arn: str, found: str, expected: str | None, of: str) -> Iterator[str]:
     if is_deploy_time(found):
         return

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time, is_deploy_time_list
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
 from irsa_stack.iam.quotas import THUMBPRINTS
 
 _THUMBPRINT = re.compile(r"[0-9a-f]{40}")
@@ -84,8 +84,8 @@ def _listed(values: Sequence[str]) -> Sequence[str]:
 
 def thumbprints_faults(values: Sequence[str], *, of: str, at_most: int) -> Iterator[str]:
     """Say what IAM would refuse of a list of thumbprints."""
-    if isinstance(values, str):
-        yield f"{of} must be a list, got {values!r}; put it in brackets"
+    if faults := no_list_faults(values, of=of):
+        yield from faults
         return
     if is_deploy_time_list(values):
         return

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from irsa_stack.cloudformation.deploy_time import is_deploy_time
-from irsa_stack.faults import InvalidInput, refuse
+from irsa_stack.faults import InvalidInput, no_list_faults, refuse
 from irsa_stack.iam import globs
 from irsa_stack.iam.arn import arn_faults
 from irsa_stack.iam.issuer import issuer_faults
@@ -159,19 +159,19 @@ def default_account_faults(
         if identity.name == "default":
             yield (
                 f"service account must not be {str(identity)!r}: every pod of the namespace that"
-                " names no account would get the role; make an account of its own, or pass"
-                " allow_default_service_account=True"
+                " names no account would get the role; make an account of its own, or set"
+                " allow_default_service_account"
             )
 
 
 def _identities(
     service_accounts: Iterable[ServiceAccountIdentity | str], faults: list[str]
 ) -> list[ServiceAccountIdentity]:
-    if isinstance(service_accounts, str) or not isinstance(service_accounts, Iterable):
-        shown = service_accounts
-        if isinstance(shown, ServiceAccountIdentity):
-            shown = str(shown)
-        faults.append(f"service_accounts must be a list, got {shown!r}; put it in brackets")
+    shown = service_accounts
+    if isinstance(shown, ServiceAccountIdentity):
+        shown = str(shown)
+    if no_list := no_list_faults(shown, of="service_accounts"):
+        faults.extend(no_list)
         return []
     found: list[ServiceAccountIdentity] = []
     for account in service_accounts:
@@ -197,10 +197,8 @@ def _subjects(
 
 
 def _patterns(subject_patterns: Sequence[str], faults: list[str]) -> list[str]:
-    if isinstance(subject_patterns, str) or not isinstance(subject_patterns, Iterable):
-        faults.append(
-            f"subject_patterns must be a list, got {subject_patterns!r}; put it in brackets"
-        )
+    if no_list := no_list_faults(subject_patterns, of="subject_patterns"):
+        faults.extend(no_list)
         return []
     patterns = []
     for pattern in subject_patterns:

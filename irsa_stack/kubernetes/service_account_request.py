@@ -1,11 +1,12 @@
 """What is asked for a service account of a cluster, judged before anything is made of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
-from irsa_stack.faults import InvalidInput
+from irsa_stack.faults import InvalidInput, no_list_faults
+from irsa_stack.kubernetes.binding_rules import binding_faults, restart_faults
 from irsa_stack.kubernetes.identity import ServiceAccountIdentity
 from irsa_stack.kubernetes.service_account_manifest import (
     metadata_faults,
@@ -14,7 +15,6 @@ from irsa_stack.kubernetes.service_account_manifest import (
 )
 
 _T = TypeVar("_T")
-_KINDS = ("deployment", "daemonset", "statefulset")
 
 
 class Ownership(StrEnum):
@@ -78,18 +78,19 @@ class ServiceAccountRequest:
             *more,
             *token_expiration_faults(token_expiration),
             *metadata_faults(labels=labels, annotations=annotations),
-            *_restart_faults(restart),
         ]
-        if whose is not None:
-            faults += _ownership_faults(
+        if whose is None:
+            faults += restart_faults(restart)
+        else:
+            faults += binding_faults(
                 whose,
-                restart=restart,
                 force=force,
                 create_namespace=create_namespace,
+                restart=restart,
                 labels=labels,
                 annotations=annotations,
             )
-        if identity is None or whose is None:
+        if identity is None or whose is None or no_list_faults(restart, of="restart"):
             return None, faults
         return ServiceAccountRequest(
             identity=identity,
@@ -140,39 +141,3 @@ def _read(kind: Callable[..., _T], value: object) -> tuple[_T | None, list[str]]
         return kind(value), []
     except InvalidInput as error:
         return None, list(error.faults)
-
-
-def _ownership_faults(
-    ownership: Ownership,
-    *,
-    restart: object,
-    force: bool,
-    create_namespace: bool,
-    labels: object,
-    annotations: object,
-) -> Iterator[str]:
-    if force and ownership is not Ownership.ADOPT:
-        yield f"force must go with ADOPT, got {ownership}; remove it"
-    if annotations and ownership is Ownership.NONE:
-        yield f"annotations must go with CREATE, ADOPT or HELM, got {ownership}; remove them"
-    if ownership.is_applied:
-        return
-    if restart:
-        yield f"restart must go with CREATE or ADOPT, got {ownership}; the chart restarts its own"
-    if create_namespace:
-        yield f"create_namespace must go with CREATE or ADOPT, got {ownership}; remove it"
-    if labels:
-        yield f"labels must go with CREATE or ADOPT, got {ownership}; give them to the chart"
-
-
-def _restart_faults(restart: Sequence[str]) -> Iterator[str]:
-    if isinstance(restart, str):
-        yield f"restart must be a list, got {restart!r}; put it in brackets"
-        return
-    for workload in restart:
-        kind, _, name = str(workload).partition("/")
-        if workload != "*" and (kind not in _KINDS or not name):
-            yield (
-                "restart must name workloads such as 'deployment/api', 'daemonset/agent',"
-                f" 'statefulset/db' or '*', got {workload!r}; correct it"
-            )

@@ -3,8 +3,9 @@
 Whose an object is, is written on it. The annotation `irsa-stack/owner` names the custom resource
 that binds it; the label `app.kubernetes.io/managed-by: irsa-stack` says beside it that we made the
 object. Only an object with both is ever deleted. An object that another custom resource of the same
-stack bound may be taken over: accounts move when a batch is split. The annotation `irsa-stack/undo`
-keeps what a take-over or `Force` replaced, until that other resource lets go or we do.
+stack bound may be taken over: an account may move to another construct. The annotation
+`irsa-stack/undo` keeps what a take-over or `Force` replaced, until that other resource lets go or
+we do.
 """
 
 from __future__ import annotations

@@ -390,7 +390,7 @@ def test_a_renamed_construct_is_the_same_resource(
 def test_clusters_of_one_stack_have_one_resource_each(stack: Stack) -> None:
     for name in ("one", CfnParameter(stack, "Two", default="two").value_as_string):
         scope = Construct(stack, f"Cluster{name[:3]}")
-        cluster = dataclasses.replace(connection(), cluster_name=name)
+        cluster = dataclasses.replace(connection(), name=name)
         provider = imported_provider(scope)
         accounts = ServiceAccounts(scope, "Accounts", cluster=cluster, oidc_provider=provider)
         AwsNodeRebinding(scope, "AwsNode", service_accounts=accounts)

@@ -2,12 +2,14 @@
 
 import functools
 import json
+from dataclasses import replace
 
 import pytest
 from aws_cdk import App, Duration, Stack, Validations, aws_iam, aws_s3
 from cdk_nag import AwsSolutionsChecks
 
 from irsa_stack import Ownership
+from irsa_stack.cloudformation.deploy_time import REGION
 from irsa_stack.controllers import (
     AwsLoadBalancerController,
     ClusterAutoscaler,
@@ -133,8 +135,14 @@ def test_only_its_own_account_can_assume_its_role(deployment, module, place):
     }
 
 
-def test_its_role_holds_the_documents_of_the_catalogue_and_no_other(deployment, module, place):
-    expected = spec_of(module, place).documents(HELD, location_of(place)).values()
+def test_its_role_holds_the_documents_of_the_catalogue_and_no_other(
+    deployment, module, place, request
+):
+    location = location_of(place)
+    if request.node.callspec.params["deployment"] == "at deploy":
+        location = replace(location, region=REGION)
+    documents = spec_of(module, place).documents(HELD, location)
+    expected = json.loads(json.dumps(list(documents.values())).replace(REGION, place.region))
     assert sorted(policies_of(deployment, module), key=str) == sorted(expected, key=str)
 
 
@@ -199,6 +207,24 @@ def test_a_grant_reaches_its_role(stack, accounts):
     ]
     [role] = policy["Roles"]
     assert "WebIdentity" in json.dumps(template["Resources"][role["Ref"]])
+
+
+def test_what_depends_on_it_is_made_after_its_pods_can_get_the_role(stack, accounts):
+    controller = accounts.add_controller(ClusterAutoscaler())
+    aws_s3.Bucket(stack, "Workload").node.add_dependency(controller)
+    resources = template_of(stack)["Resources"]
+    [workload] = [one for one in resources.values() if one["Type"] == "AWS::S3::Bucket"]
+    assert "Custom::ServiceAccounts" in {resources[key]["Type"] for key in workload["DependsOn"]}
+
+
+def test_is_used_as_the_cdks_own_service_accounts_are(accounts):
+    controller = accounts.add_controller(ClusterAutoscaler())
+    added = controller.add_to_principal_policy(
+        aws_iam.PolicyStatement(actions=["s3:ListAllMyBuckets"], resources=["*"])
+    )
+    assert added.statement_added
+    assert controller.service_account_namespace == "kube-system"
+    assert controller.service_account_name == "cluster-autoscaler"
 
 
 def test_takes_policies_and_tags_besides_its_own(stack, accounts):

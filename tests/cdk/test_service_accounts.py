@@ -301,7 +301,7 @@ def allowed(rbac):
 
 
 def test_each_function_is_in_a_group_of_its_own_and_has_no_access_policy(stack, grouped):
-    grouped.add("Api", namespace="apps", name="api")
+    grouped.add("apps/api")
     AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
     entries = of_type(template_of(stack), "AWS::EKS::AccessEntry")
     assert sorted(groups(stack)) == [["irsa-stack:aws-node"], ["irsa-stack:binder"]]
@@ -309,8 +309,8 @@ def test_each_function_is_in_a_group_of_its_own_and_has_no_access_policy(stack, 
 
 
 def test_the_rbac_is_that_of_the_namespaces_and_their_restarts(stack, grouped):
-    grouped.add("Api", namespace="apps", name="api", restart=["deployment/api"])
-    grouped.add("Job", namespace="jobs", name="job")
+    grouped.add("apps/api", restart=["deployment/api"])
+    grouped.add("jobs/job")
     AwsNodeRebinding(stack, "AwsNode", service_accounts=grouped)
     found = allowed(grouped.rbac)
     binder, aws_node = "irsa-stack:binder", "irsa-stack:aws-node"
@@ -323,7 +323,7 @@ def test_the_rbac_is_that_of_the_namespaces_and_their_restarts(stack, grouped):
 
 
 def test_each_role_is_bound_to_the_group_of_its_name(grouped):
-    grouped.add("Api", namespace="apps", name="api")
+    grouped.add("apps/api")
     bindings = [one for one in grouped.rbac["items"] if one["kind"] == "RoleBinding"]
     for binding in bindings:
         [subject] = binding["subjects"]
@@ -332,20 +332,20 @@ def test_each_role_is_bound_to_the_group_of_its_name(grouped):
 
 
 def test_the_template_holds_the_rbac_for_kubectl(stack, grouped):
-    grouped.add("Api", namespace="apps", name="api")
+    grouped.add("apps/api")
     assert template_of(stack)["Metadata"] == {"irsa-stack:rbac": grouped.rbac}
 
 
 def test_a_role_handed_in_is_told_its_rbac_too(stack):
     role = aws_iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/binder")
     accounts = service_accounts(stack, handler_role=role, kubernetes_group="irsa-stack")
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     assert groups(stack) == []
     assert allowed(accounts.rbac).keys() == {("irsa-stack:binder", "apps")}
 
 
 def test_without_a_group_there_is_no_rbac(stack, accounts):
-    accounts.add("Api", namespace="apps", name="api")
+    accounts.add("apps/api")
     assert accounts.rbac["items"] == []
     assert "Metadata" not in template_of(stack)
 
@@ -381,7 +381,7 @@ def test_another_refresh_calls_the_functions(resource):
     def properties(refresh):
         stack = Stack(app_with_flags(), "Stack")
         accounts = service_accounts(stack, refresh=refresh)
-        accounts.add("Api", namespace="apps", name="api")
+        accounts.add("apps/api")
         AwsNodeRebinding(stack, "AwsNode", service_accounts=accounts)
         [body] = of_type(template_of(stack), resource)
         return body["Properties"]

@@ -143,6 +143,46 @@ def test_a_folder_with_nothing_in_it_is_3(tmp_path):
     assert run("review", tmp_path).exit_code == 3
 
 
+ODD = [
+    {"Resources": {"R": None, "S": {"Type": "AWS::IAM::Role", "Properties": None}}},
+    {
+        "Resources": {
+            "R": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": "{"}}
+        }
+    },
+    {"Resources": {"R": {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": 7}}}},
+    {
+        "Resources": {
+            "R": {"Type": "Custom::ServiceAccounts", "Properties": {"ServiceAccounts": [1]}}
+        }
+    },
+    {"planned_values": None, "configuration": None, "resource_changes": [{"change": None}]},
+    {"Statement": {"Effect": "Allow", "Principal": [1], "Action": 7, "Condition": []}},
+    "kind: List\napiVersion: v1\nitems: [null, 5, {apiVersion: v1, kind: ServiceAccount}]",
+    "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: 5, annotations: [a]}",
+]
+
+
+@pytest.mark.parametrize("content", ODD)
+def test_no_content_breaks_it(file, content):
+    path = file(content)
+    for arguments in (
+        ["review"],
+        ["access"],
+        ["explain", "a/b"],
+        ["diff", path],
+    ):
+        result = run(*arguments, path)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_a_resource_without_a_type_is_not_passed_over(file):
+    content = template()
+    content["Resources"]["Broken"] = None
+    result = run("review", file(content))
+    assert (result.exit_code, "'Broken'" in result.stderr) == (3, True)
+
+
 def test_one_bad_file_hides_nothing_of_the_others(file):
     good, bad = file(template(OPEN)), file("{", "b.json")
     result = run("review", bad, good, "--format", "json")

@@ -88,7 +88,7 @@ BAD = {
     ),
     "default account": (
         NEW, {"service_accounts.0.name": "default"}, "service_accounts[0]",
-        "set allow_default_service_account: true",
+        "set allow_default_service_account",
     ),
     "over-long role name": (
         NEW, {"service_accounts.0.role_name": "r" * 65}, "service_accounts[0].role_name",
@@ -259,7 +259,7 @@ BAD = {
     "restart of a chart's account": (
         NEW,
         {"service_accounts.0.ownership": "HELM", "service_accounts.0.restart": ["deployment/a"]},
-        "service_accounts[0]", "remove them",
+        "service_accounts[0]", "the chart restarts its own",
     ),
     "force of an account of ours": (
         NEW, {"service_accounts.0.force": True}, "service_accounts[0]", "remove it",
@@ -409,7 +409,7 @@ BAD = {
         NEW,
         {"service_accounts.0.role_arn": "arn:aws:iam::111122223333:role/api",
          "service_accounts.0.description": "Reads"},
-        "service_accounts[0]", "where that role is defined",
+        "service_accounts[0]", "where the role is defined",
     ),
     "annotations that are ours": (
         NEW, {"service_accounts.0.annotations": {"eks.amazonaws.com/role-arn": "x"}},

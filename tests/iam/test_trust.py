@@ -274,5 +274,5 @@ def test_identities_reports_every_fault():
 def test_refuses_the_default_account_unless_asked_for_by_name():
     default = [ServiceAccountIdentity("apps", "default")]
     [fault] = default_account_faults(default, allowed=False)
-    assert "pass allow_default_service_account=True" in fault
+    assert "set allow_default_service_account" in fault
     assert not list(default_account_faults(default, allowed=True))

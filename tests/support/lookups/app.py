@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 from aws_cdk import aws_ec2, aws_iam, aws_route53, aws_ssm
 
-from irsa_stack import ClusterConnection, EksOidcProvider, IrsaRole
+from irsa_stack import EksOidcProvider, ImportedCluster, IrsaRole
 from irsa_stack.controllers import AwsLoadBalancerController, ExternalDns
 from irsa_stack.iam.thumbprints import Thumbprints
 from tests.support.clusters import service_accounts
@@ -19,19 +19,21 @@ def parameter(name: str) -> str:
 
 vpc = aws_ec2.Vpc.from_lookup(stack, "Vpc", vpc_name="orders")
 zone = aws_route53.HostedZone.from_lookup(stack, "Zone", domain_name="example.com")
-cluster = ClusterConnection.from_attributes(
-    cluster_name=parameter("name"),
+issuer_url = parameter("issuer")
+cluster = ImportedCluster(
+    name=parameter("name"),
     endpoint=parameter("endpoint"),
     certificate_authority_data=parameter("ca"),
+    issuer_url=issuer_url,
     vpc=vpc,
     security_groups=[aws_ec2.SecurityGroup.from_lookup_by_name(stack, "Group", "cluster", vpc)],
 )
-provider = EksOidcProvider.from_issuer_url(stack, "LookedUp", parameter("issuer"))
+provider = EksOidcProvider.from_issuer_url(stack, "LookedUp", issuer_url)
 EksOidcProvider(
     stack,
     "Other",
     issuer_url=f"https://{parameter('other')}",
-    thumbprints=Thumbprints.exactly([parameter("thumbprint")]),
+    thumbprints=Thumbprints.exact([parameter("thumbprint")]),
 )
 accounts = service_accounts(stack, cluster=cluster, oidc_provider=provider)
 accounts.add_controller(AwsLoadBalancerController(vpc_id=vpc.vpc_id))

@@ -35,7 +35,7 @@ class RoleOptions(TypedDict, total=False):
             their place. Default: none.
         trust_policy_characters: the AWS account's quota L-C07B4B0D, 2,048 to 8,192. Default: 2,048.
         allow_default_service_account: whether the service account named `default` may have the
-            role. Default: no.
+            role; else no pattern lets it in. Default: no.
     """
 
     audience: str

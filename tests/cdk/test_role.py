@@ -278,12 +278,13 @@ def test_a_role_may_be_named_only_when_another_account_needs_it():
     assert irsa_role(templates["Stack"])["RoleName"] in json.dumps(templates["Data"])
 
 
-def test_a_path_known_at_deploy_only_is_refused_for_grants_alone(stack, literal_provider):
+def test_a_path_may_be_known_at_deploy_only(stack, literal_provider):
     path = CfnParameter(stack, "Path").value_as_string
     role = role_for(stack, literal_provider, path=path, inline_policies={"Own": READ})
-    with pytest.raises(RuntimeError, match="path of Api must start with '/' for grants"):
-        aws_s3.Bucket(stack, "Bucket").grant_read(role)
-    assert irsa_role(template_of(stack))["Path"] == {"Ref": "Path"}
+    aws_s3.Bucket(stack, "Bucket").grant_read(role)
+    template = template_of(stack)
+    assert irsa_role(template)["Path"] == {"Ref": "Path"}
+    assert _role_names(template, only(template, "AWS::IAM::Policy")) == [_logical_id(template)]
 
 
 def test_a_path_may_hold_what_is_known_at_deploy_only(stack, literal_provider):
@@ -311,11 +312,7 @@ ASK = {"actions": ["sqs:SendMessage"], "resources": ["*"]}
         lambda stack, role: role.attach_inline_policy(
             aws_iam.Policy(stack, "P", statements=[aws_iam.PolicyStatement(**ASK)])
         ),
-        lambda stack, role: role.role.attach_inline_policy(
-            aws_iam.Policy(stack, "P", statements=[aws_iam.PolicyStatement(**ASK)])
-        ),
         lambda _, role: role.add_to_principal_policy(aws_iam.PolicyStatement(**ASK)),
-        lambda _, role: role.role.add_to_principal_policy(aws_iam.PolicyStatement(**ASK)),
     ],
 )
 def test_a_policy_reaches_the_role_once_however_it_is_attached(stack, literal_provider, attach):
@@ -334,12 +331,12 @@ def test_what_waits_for_grants_waits_for_a_policy_that_stands_alone(stack, liter
     resources = template_of(stack)["Resources"]
     [queue] = [body for body in resources.values() if body["Type"] == "AWS::SQS::Queue"]
     [policy] = [key for key, body in resources.items() if body["Type"] == "AWS::IAM::Policy"]
-    assert queue["DependsOn"] == [policy]
+    assert queue["DependsOn"] == sorted([policy, _logical_id(template_of(stack))])
 
 
-def test_a_managed_policy_on_the_cdks_interface_is_attached(stack, literal_provider):
+def test_a_managed_policy_may_come_later(stack, literal_provider):
     policy = aws_iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess")
-    role_for(stack, literal_provider).role.add_managed_policy(policy)
+    role_for(stack, literal_provider).add_managed_policy(policy)
     assert "ReadOnlyAccess" in json.dumps(irsa_role(template_of(stack))["ManagedPolicyArns"])
 
 
@@ -402,9 +399,23 @@ def test_grants_that_fit_are_no_fault(stack, literal_provider):
     assert "AWS::IAM::Policy" in types_in(template_of(stack))
 
 
-@pytest.mark.parametrize("inline", [{}, {"Own": {"Statement": [{"Sid": "x" * 9_000}]}}])
-def test_grants_count_with_the_inline_policies(stack, literal_provider, inline):
-    grant_much(role_for(stack, literal_provider, inline_policies=inline), 10 if inline else 120)
+def test_grants_overflow_into_further_policies(stack, literal_provider):
+    grant_much(role_for(stack, literal_provider), 120)
+    template = template_of(stack)
+    assert "AWS::IAM::ManagedPolicy" in types_in(template)
+    policies = [
+        body["Properties"]
+        for body in template["Resources"].values()
+        if body["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+    ]
+    statements = [one for body in policies for one in body["PolicyDocument"]["Statement"]]
+    assert len(statements) == 120
+    assert all(_role_names(template, body) == [_logical_id(template)] for body in policies)
+
+
+def test_grants_count_with_the_inline_policies(stack, literal_provider):
+    inline = {"Own": {"Statement": [{"Sid": "x" * 9_000}]}}
+    grant_much(role_for(stack, literal_provider, inline_policies=inline), 10)
     with pytest.raises(RuntimeError) as caught:
         template_of(stack)
     assert "inline policies of Api must be at most 10240 characters together" in str(caught.value)
@@ -512,15 +523,35 @@ def test_a_token_issuer_survives_an_aspect_that_changes_roles():
 # The trust policy is changed in one way only.
 
 
-def test_a_statement_on_the_stock_trust_policy_is_refused_loudly(stack, literal_provider):
+def test_a_statement_on_the_stock_trust_policy_is_refused(stack, literal_provider):
     role = role_for(stack, literal_provider)
-    with pytest.raises(AttributeError, match="must be changed with add_trust"):
-        role.assume_role_policy.add_statements(None)
+    role.assume_role_policy.add_statements(
+        aws_iam.PolicyStatement(
+            actions=["sts:AssumeRole"], principals=[aws_iam.AccountRootPrincipal()]
+        )
+    )
+    with pytest.raises(RuntimeError, match="got a statement in assume_role_policy; change it with"):
+        template_of(stack)
 
 
-def test_the_role_as_the_cdk_sees_it_has_no_trust_policy_to_lose(stack, literal_provider):
-    with pytest.raises(AttributeError):
-        role_for(stack, literal_provider).role.assume_role_policy.add_statements(None)
+def test_the_cdk_takes_it_for_a_role(stack, literal_provider):
+    role = role_for(stack, literal_provider)
+    assert isinstance(role, aws_iam.Role)
+    assert aws_iam.Role.is_role(role)
+
+
+def test_an_aspect_finds_it_among_the_roles(stack, literal_provider):
+    @jsii.implements(IAspect)
+    class Bounding:
+        def visit(self, node):
+            if isinstance(node, aws_iam.Role):
+                node.add_managed_policy(
+                    aws_iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess")
+                )
+
+    role_for(stack, literal_provider)
+    Aspects.of(stack).add(Bounding())
+    assert "ReadOnlyAccess" in json.dumps(irsa_role(template_of(stack)))
 
 
 def test_adding_a_cluster_adds_a_statement_and_replaces_nothing():

@@ -1,9 +1,10 @@
 """IAM roles that only named service accounts can assume."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Unpack, cast
+from functools import cache, cached_property
+from typing import Any, NoReturn, Unpack
 
 import jsii
 from aws_cdk import Stack
@@ -60,8 +61,8 @@ class IrsaRole(iam.Role):
         oidc_provider: IAM OIDC provider of the cluster, in the role's account. Default: only those
             of *trusts*.
         service_accounts: identities, or `namespace/name`. Default: only *subject_patterns*.
-        grants: group that the role joins with its policies, and attached ones, for whatever must
-            wait for them. Default: nothing waits.
+        grants: group that policies of grants, and attached ones, join for whatever must wait for
+            them. Default: nothing waits.
         options: see `RoleOptions`. A role of one service account also has the tags
             `ServiceAccountName` and `ServiceAccountNamespace`, unless *tags* say otherwise.
 
@@ -109,7 +110,7 @@ class IrsaRole(iam.Role):
             ]
         )
         every = [*own, *(trust for trust in given if isinstance(trust, Trust))]
-        self._trusted, faults = self._trusting(_Trusted(), every, Stack.of(scope))
+        self._trusted, faults = self._trusting(_Trusted(), every, scope)
         if oidc_provider is None and (service_accounts or patterns):
             faults.append(
                 "oidc_provider must be given with service_accounts, got none; pass the cluster's"
@@ -120,7 +121,14 @@ class IrsaRole(iam.Role):
         documents = dict(options.get("inline_policies") or {})
         self._inline_policies = _as_json(documents)
         tags = {**_account_tags(every), **(options.get("tags") or {})}
-        faults += _option_faults(self._label, options, given, self._inline_policies, tags)
+        seconds, untimely = seconds_of(
+            options.get("max_session_duration"), of=f"max_session_duration of {self._label}"
+        )
+        faults += [
+            *untimely,
+            *quotas.session_faults(seconds, of=f"max_session_duration of {self._label}"),
+            *_option_faults(self._label, options, given, self._inline_policies, tags),
+        ]
         refuse(faults)
 
         accounts = [identity for trust in every for identity in identities(trust.service_accounts)]
@@ -128,31 +136,47 @@ class IrsaRole(iam.Role):
         """The service accounts trusted by name at definition."""
         self._grants = grants
         self._attached: dict[str, iam.Policy] = {}
+        self._is_checked = False
+        boundary, policies = (
+            options.get("permissions_boundary"),
+            options.get("managed_policies", ()),
+        )
+        role_name, description = options.get("role_name"), options.get("description")
         super().__init__(
             scope,
             id,
-            assumed_by=iam.WebIdentityPrincipal(_REPLACED),
+            assumed_by=_somebody(),
             # The CDK refuses what its own lookup answers until the CLI has looked up.
-            role_name=_once_looked_up(options.get("role_name")),
+            role_name=_once_looked_up(role_name),
             path=_once_looked_up(options.get("path")),
-            permissions_boundary=options.get("permissions_boundary"),
-            managed_policies=list(options.get("managed_policies", ())),
+            permissions_boundary=boundary,
+            managed_policies=list(policies) or None,
             max_session_duration=options.get("max_session_duration"),
-            description=options.get("description"),
+            description=description,
         )
-        self._resource = _RoleResource.in_place_of(
+        self._managed_policy_arns = [policy.managed_policy_arn for policy in policies]
+        # In place of the CDK's own, whose trust policy names whoever assumes the role.
+        self.node.try_remove_child("Resource")
+        self._resource = _RoleResource(
             self,
+            "Resource",
             assume_role_policy_document=self._trusted.document,
+            description=description,
+            # Of a name that the CDK makes if need be, only the base class knows whether it does.
+            role_name=self._physical_name if is_deploy_time(role_name) else role_name,
+            path=options.get("path"),
+            permissions_boundary=None if boundary is None else boundary.managed_policy_arn,
+            managed_policy_arns=self._managed_policy_arns or None,
             # Plain maps: an object each would cost a third of the time of the whole role.
             policies=[
                 {"policyName": name, "policyDocument": document}
                 for name, document in documents.items()
-            ],
-            tags=[{"key": key, "value": value} for key, value in tags.items()],
+            ]
+            or None,
+            max_session_duration=seconds,
+            tags=[{"key": key, "value": value} for key, value in tags.items()] or None,
         )
-        self.node.add_validation(self)
-        if grants is not None:
-            grants.add(self)
+        self._resource.when_changed = self._check
 
     @property
     def trust_policy(self) -> dict[str, Any]:
@@ -166,10 +190,23 @@ class IrsaRole(iam.Role):
             InvalidInput: the cluster is trusted already, or a rule is broken; the role is as it
                 was.
         """
-        trusted, faults = self._trusting(self._trusted, [trust], self.stack)
+        trusted, faults = self._trusting(self._trusted, [trust], self)
         refuse(faults)
         self._trusted = trusted
         self._resource.assume_role_policy_document = trusted.document
+
+    @cached_property
+    def assume_role_policy(self) -> iam.PolicyDocument | None:
+        """What the CDK takes for the trust policy: a statement added there fails the synth."""
+        self._check()  # whoever reads it may change it
+        return super().assume_role_policy
+
+    def add_managed_policy(self, policy: iam.IManagedPolicy) -> None:
+        """Attach one more managed policy."""
+        arn = policy.managed_policy_arn
+        if arn not in self._managed_policy_arns:
+            self._managed_policy_arns.append(arn)
+            self._resource.managed_policy_arns = self._managed_policy_arns
 
     def attach_inline_policy(self, policy: iam.Policy) -> None:
         """Attach a policy, which whatever waits for the role's permissions waits for too."""
@@ -178,8 +215,13 @@ class IrsaRole(iam.Role):
             return  # the policy calls back
         self._attached[path] = policy
         super().attach_inline_policy(policy)
+        is_of_grants = path == f"{self.node.path}/DefaultPolicy"
+        # The CDK splits what was granted, and counts nothing else.
+        if self._inline_policies or not is_of_grants:
+            self._check()
         if self._grants is not None and policy.stack is self.stack:
-            self._grants.add(policy)
+            # With all that the policy of grants may overflow into.
+            self._grants.add(self if is_of_grants else policy)
 
     def grant_assume_role(self, identity: iam.IPrincipal) -> NoReturn:  # noqa: ARG002 (the CDK's)
         """Refused: only service accounts assume this role.
@@ -196,41 +238,41 @@ class IrsaRole(iam.Role):
     def validate(self) -> list[str]:
         """Say what was done to the role since, and would be lost or fail at deploy."""
         changes = [*self._resource.overridden]
-        if self._resource.is_set and (
-            self._resource.assume_role_policy_document != self._trusted.document
-        ):
+        if self._resource.assume_role_policy_document != self._trusted.document:
             changes.append("another assume_role_policy_document")
-        policy = self.assume_role_policy
+        policy = super().assume_role_policy
         if policy is None or policy.statement_count != 1:
             changes.append("a statement in assume_role_policy")
-        faults = [
-            f"trust policy of {self._label} must be the one that was asked for, got {change};"
-            " change it with add_trust(Trust(...)), and give others a role of their own"
-            for change in changes
-        ]
-        # The CDK splits what was granted to the role, and counts nothing else.
-        split = not self._inline_policies and set(self._attached) == {
-            f"{self.node.path}/DefaultPolicy"
+        granted = self.stack.resolve([one.document for one in self._attached.values()])
+        documents = {
+            f"granted {position}": quotas.longest_document(document)
+            for position, document in enumerate(granted)
         }
-        if self._attached and not split:
-            granted = self.stack.resolve([one.document for one in self._attached.values()])
-            documents = {
-                f"granted {position}": quotas.longest_document(document)
-                for position, document in enumerate(granted)
-            }
-            faults += quotas.inline_policies_faults(
+        return [
+            *(
+                f"trust policy of {self._label} must be the one that was asked for, got {change};"
+                " change it with add_trust(Trust(...)), and give others a role of their own"
+                for change in changes
+            ),
+            *quotas.inline_policies_faults(
                 {**self._inline_policies, **documents}, role=self._label
-            )
-        return faults
+            ),
+        ]
+
+    def _check(self) -> None:
+        """Look at the role once more before the template is written; to do so always costs much."""
+        if not self._is_checked:
+            self._is_checked = True
+            self.node.add_validation(self)
 
     def _trusting(
-        self, trusted: "_Trusted", trusts: Sequence[Trust], stack: Stack
+        self, trusted: "_Trusted", trusts: Sequence[Trust], scope: Construct
     ) -> tuple["_Trusted", list[str]]:
         """Return *trusted* with *trusts* added, and what is wrong with that."""
         faults: list[str] = []
         for trust in trusts:
             try:
-                trusted = trusted.with_trust(trust, self._options, stack)
+                trusted = trusted.with_trust(trust, self._options, scope)
             except InvalidInput as error:
                 faults.extend(error.faults)
         faults += quotas.trust_policy_size_faults(
@@ -242,43 +284,29 @@ class IrsaRole(iam.Role):
         return trusted, faults
 
 
-_REPLACED = "the trust policy in the template is another"
-"""Whom a role trusts before its trust policy is replaced; the CDK wants one principal."""
+@cache
+def _somebody() -> iam.IPrincipal:
+    """Return the one principal that the CDK wants; the trust policy in the template is another."""
+    return iam.WebIdentityPrincipal("replaced")
 
 
 class _RoleResource(iam.CfnRole):
-    """A role that remembers which overrides reach its trust policy."""
+    """A role that says when its trust policy may have changed."""
 
-    @classmethod
-    def in_place_of(cls, role: iam.Role, **properties: Any) -> "_RoleResource":  # noqa: ANN401 (of CfnRole)
-        """Put one of this kind where *role* has its own, with these *properties* besides."""
-        own = cast("iam.CfnRole", role.node.default_child)
-        role.node.try_remove_child("Resource")
-        return cls(
-            role,
-            "Resource",
-            description=own.description,
-            managed_policy_arns=own.managed_policy_arns,
-            max_session_duration=own.max_session_duration,
-            path=own.path,
-            permissions_boundary=own.permissions_boundary,
-            role_name=own.role_name,
-            **{name: value for name, value in properties.items() if value},
-        )
-
+    when_changed: Callable[[], None] | None = None
     overridden: tuple[str, ...] = ()
-    is_set = False
-    """Whether somebody gave it a trust policy; to compare those of all roles costs too much."""
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        if name == "assume_role_policy_document":
-            self.is_set = True
+        if name == "assume_role_policy_document" and self.when_changed is not None:
+            self.when_changed()
 
     def add_override(self, path: str, value: object) -> None:
         """Override as the CDK does; every other kind of override comes through here."""
         if _TRUST_PATH.match(path):
             self.overridden += (f"an override of {path}",)
+            if self.when_changed is not None:
+                self.when_changed()
         super().add_override(path, value)
 
 
@@ -307,8 +335,8 @@ class _Trusted:
     def document(self) -> dict[str, Any]:
         return trust_document(self.policy, self.names, up_to_quote=self.given)
 
-    def with_trust(self, trust: Trust, options: RoleOptions, stack: Stack) -> "_Trusted":
-        """Return the same with *trust*, for a role in *stack*.
+    def with_trust(self, trust: Trust, options: RoleOptions, scope: Construct) -> "_Trusted":
+        """Return the same with *trust*, for a role in *scope*.
 
         Raises:
             InvalidInput: its issuer is trusted already, or a rule is broken.
@@ -321,7 +349,7 @@ class _Trusted:
                     " accounts into one Trust"
                 ]
             )
-        refuse(_place_faults(provider_arn, stack))
+        refuse(_place_faults(provider_arn, scope))
         audience = options.get("audience", STS_AUDIENCE)
         allow_default = options.get("allow_default_service_account", False)
         statements = trust_statements(
@@ -354,17 +382,12 @@ def _option_faults(
     tags: Mapping[str, str],
 ) -> Iterator[str]:
     """Say what IAM would refuse of the options of *role*."""
-    seconds, untimely = seconds_of(
-        options.get("max_session_duration"), of=f"max_session_duration of {role}"
-    )
-    yield from untimely
     yield from _kind_faults(
         role, trusts, options.get("permissions_boundary"), options.get("managed_policies", ())
     )
     yield from quotas.role_name_faults(options.get("role_name"), of=f"role_name of {role}")
     yield from quotas.path_faults(options.get("path"), of=f"path of {role}")
     yield from quotas.description_faults(options.get("description"), of=f"description of {role}")
-    yield from quotas.session_faults(seconds, of=f"max_session_duration of {role}")
     own = len(tags) - len(options.get("tags") or {})
     yield from quotas.tags_faults(len(tags), of=role, own=own)
     yield from quotas.inline_policies_faults(inline_policies, role=role)
@@ -391,11 +414,12 @@ def provider_facts(oidc_provider: iam.IOpenIdConnectProvider) -> tuple[str, str]
     return arn, issuer_from_arn(arn)
 
 
-def _place_faults(provider_arn: str, stack: Stack) -> Iterator[str]:
+def _place_faults(provider_arn: str, scope: Construct) -> Iterator[str]:
     """Refuse a provider that the role could never trust: of another partition or account."""
     _, partition, _, _, account, *_ = [*provider_arn.split(":", 5), *[""] * 5]
     if (is_deploy_time(partition) or not partition) and (is_deploy_time(account) or not account):
         return
+    stack = Stack.of(scope)
     region, own_account = stack.region, stack.account
     yield from arn_faults(
         provider_arn,

@@ -236,6 +236,7 @@ class ServiceAccounts(Construct):
         self._access: list[TaggableResource] = []
         self._entries: dict[str, BoundEntry] = {}
         self._bindings = Construct(self, "Bindings")
+        self._bound = Dependable.of(self._bindings)
         self._controllers = Construct(self, "Controllers")
         self._grants = DependencyGroup()
 
@@ -454,7 +455,7 @@ class ServiceAccounts(Construct):
         refuse(size_faults(self._entries, entry))
         if self._function is None:
             self._define_binding()
-        Dependable.implement(account, Dependable.of(self._bindings))
+        Dependable.implement(account, self._bound)
         self._entries[entry.key] = entry
         self._namespaces.add(request.identity.namespace)
         self._creates_namespaces |= request.create_namespace

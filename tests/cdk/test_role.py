@@ -331,7 +331,22 @@ def test_what_waits_for_grants_waits_for_a_policy_that_stands_alone(stack, liter
     resources = template_of(stack)["Resources"]
     [queue] = [body for body in resources.values() if body["Type"] == "AWS::SQS::Queue"]
     [policy] = [key for key, body in resources.items() if body["Type"] == "AWS::IAM::Policy"]
-    assert queue["DependsOn"] == sorted([policy, _logical_id(template_of(stack))])
+    assert queue["DependsOn"] == [policy]
+
+
+def test_what_waits_for_grants_waits_for_all_that_they_overflow_into(stack, literal_provider):
+    grants = DependencyGroup()
+    grant_much(role_for(stack, literal_provider, grants=grants), 120)
+    aws_sqs.Queue(stack, "Queue").node.add_dependency(grants)
+    resources = template_of(stack)["Resources"]
+    [queue] = [body for body in resources.values() if body["Type"] == "AWS::SQS::Queue"]
+    policies = {
+        key
+        for key, body in resources.items()
+        if body["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+    }
+    assert len(policies) > 1
+    assert policies <= set(queue["DependsOn"])
 
 
 def test_a_managed_policy_may_come_later(stack, literal_provider):

@@ -71,14 +71,15 @@ _Loader.add_implicit_resolver(
 
 
 def file_in(folder: Path, name: str) -> Path:
-    """Return the environment file *name* of *folder*.
+    """Return the environment file *name* of *folder*, or that of an absolute path.
 
     Raises:
         InvalidInput: there is no such file.
     """
     path = folder / f"{name}.yaml"
     there = sorted(file.stem for file in folder.glob("*.yaml"))
-    if name not in there:
+    elsewhere = Path(name).is_absolute() and path.is_file()
+    if name not in there and not elsewhere:
         refuse(
             [
                 f"environment must be one of {', '.join(there) or 'none'}, got {name!r}; write"

@@ -267,3 +267,8 @@ def test_the_app_prints_one_report_of_all_faults(app_run):
 
 def test_the_app_prints_no_traceback(app_run):
     assert "Traceback" not in app_run.stderr
+
+
+def test_a_file_of_another_folder_is_named_by_its_absolute_path(tmp_path):
+    (tmp_path / "mine.yaml").write_text("service_type: payments")
+    assert file_in(Path("environments"), str(tmp_path / "mine")) == tmp_path / "mine.yaml"

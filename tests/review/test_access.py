@@ -8,7 +8,7 @@ from irsa_stack.review.access import grants_of
 from irsa_stack.review.explanation import explained
 from irsa_stack.review.facts import ANNOTATION, At, Binding
 from irsa_stack.review.sources.collection import facts_of
-from irsa_stack.review.sources.reading import POLICY, Reading, Source
+from irsa_stack.review.sources.reading import CLOUDFORMATION, POLICY, Reading, Source
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
 SUB, AUD = f"{ISSUER}:sub", f"{ISSUER}:aud"
@@ -125,3 +125,26 @@ def test_a_condition_beside_makes_access_conditional():
     )
     assert grant.certainty == "conditional"
     assert grant.conditions == ("IpAddress aws:SourceIp 10.0.0.0/8",)
+
+
+ROLE_ARN = "arn:aws:iam::111122223333:role/api"
+
+
+@pytest.mark.parametrize("entry", [ROLE_ARN, {"Role": ROLE_ARN, "Restart": ["deployment/api"]}])
+def test_a_binding_of_ours_names_its_role_whatever_is_special_about_it(entry):
+    template = {
+        "Resources": {
+            "Batch": {
+                "Type": "Custom::ServiceAccounts",
+                "Properties": {
+                    "Cluster": {"Name": "payments"},
+                    "ServiceAccounts": {"apps/api": entry},
+                },
+            }
+        }
+    }
+    source = Source(path="t.json", kind=CLOUDFORMATION, content=template, text=json.dumps(template))
+    found = facts_of(Reading(sources=[source]))
+    assert [(one.namespace, one.name, one.role) for one in found.bindings] == [
+        ("apps", "api", ROLE_ARN)
+    ]

@@ -281,10 +281,9 @@ class TemplateFacts:
             if kind == "Custom::ServiceAccounts":
                 cluster = object_of(properties.get("Cluster")).get("Name")
                 for account, value in object_of(properties.get("ServiceAccounts")).items():
-                    role = value
-                    if isinstance(value, Mapping) and "Manifest" in value:
-                        metadata = object_of(object_of(value["Manifest"]).get("metadata"))
-                        role = object_of(metadata.get("annotations")).get(ROLE_ARN_ANNOTATION)
+                    # What is special about one stands beside its role.
+                    special = isinstance(value, Mapping) and "Role" in value
+                    role = value["Role"] if special else value
                     self._bind(account, ANNOTATION, role, logical_id, cluster=cluster)
             elif kind == "Custom::AwsNodeRebinding":
                 cluster = object_of(properties.get("Cluster")).get("Name")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.services import cloudwatch_logs
+from ministack.services import cloudwatch_logs, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 from rehearsal.emulator import eks_types, iam_types, network_types, oidc_providers
@@ -113,6 +113,20 @@ def create_log_group(logical_id: str, properties: dict[str, Any], stack: str) ->
     return _create_log_group(logical_id, properties, stack)
 
 
+_emit_lambda_logs = lambda_svc._emit_lambda_logs
+
+
+def emit_lambda_logs(function: dict[str, Any], *arguments: Any, **named: Any) -> None:
+    """Write a function's log; its role may not make a group that is gone, as ministack would.
+
+    See: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
+    """
+    config = function.get("config") or function
+    group = (config.get("LoggingConfig") or {}).get("LogGroup")
+    if group is None or group in cloudwatch_logs._log_groups:
+        _emit_lambda_logs(function, *arguments, **named)
+
+
 def install() -> None:
     """Register the types with the stack engine, and the IAM actions that belong to them."""
     for name, resource_type in TYPES.items():
@@ -121,4 +135,5 @@ def install() -> None:
         if resource_type.tagged:
             provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")
     provisioners._RESOURCE_HANDLERS["AWS::Logs::LogGroup"]["create"] = create_log_group
+    lambda_svc._emit_lambda_logs = emit_lambda_logs
     oidc_providers.install_actions()

@@ -522,7 +522,7 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
             "rem",
         ),
         ({"role_arn": "arn:aws:iam::111122223333:role:api"}, "role_arn must be written", "slash"),
-        ({"role_name": "r" * 65}, "role_name of apps.api must be at most 64", "shorten"),
+        ({"role_name": "r" * 65}, "role_name of apps/api must be at most 64", "shorten"),
         ({"ownership": "bogus"}, "ownership must be of CREATE, ADOPT, HELM, NONE", "correct it"),
         (
             {"account": "apps/default", "role_arn": ROLE},

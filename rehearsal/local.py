@@ -216,7 +216,7 @@ def _introduce(product: Product, environment: Path, session: str) -> None:
         variables["PATH"] = f"{kubectl.parent}:$PATH"
     for name, value in variables.items():
         say(f'export {name}="{value}"')
-    say(f"npx cdk diff --all -c environment={shlex.quote(str(environment.with_suffix('')))}")
+    say(f"npx cdk diff -c environment={shlex.quote(str(environment.with_suffix('')))}")
 
 
 def _report(left: Inventory) -> str:

@@ -104,3 +104,19 @@ def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+WALK = re.findall(
+    r"^\| `([\w/.]+\.py)` `(def \w+\()` \|",
+    (ROOT / "docs" / "architecture.md").read_text(),
+    re.MULTILINE,
+)
+
+
+def test_the_walk_through_the_code_has_its_stops():
+    assert len(WALK) >= 6
+
+
+@pytest.mark.parametrize(("file", "definition"), WALK)
+def test_a_stop_of_the_walk_through_the_code_is_there(file, definition):
+    assert definition in (ROOT / file).read_text()

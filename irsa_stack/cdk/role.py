@@ -14,7 +14,7 @@ from constructs import Construct, DependencyGroup, IValidation
 from irsa_stack.cdk.durations import seconds_of
 from irsa_stack.cdk.oidc_provider import EksOidcProvider, issuer_from_arn
 from irsa_stack.cdk.role_options import RoleOptions
-from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time
+from irsa_stack.cloudformation.deploy_time import TOKEN, is_deploy_time, is_placeholder
 from irsa_stack.cloudformation.policy_document import trust_document
 from irsa_stack.faults import InvalidInput, refuse
 from irsa_stack.iam import quotas
@@ -147,8 +147,9 @@ class IrsaRole(iam.Role):
             scope,
             id,
             assumed_by=_somebody(),
-            role_name=role_name,
-            path=options.get("path"),
+            # The CDK refuses what its own lookup answers until the CLI has looked up.
+            role_name=_once_looked_up(role_name),
+            path=_once_looked_up(options.get("path")),
             permissions_boundary=boundary,
             managed_policies=list(policies) or None,
             max_session_duration=options.get("max_session_duration"),
@@ -313,6 +314,10 @@ class _RoleResource(iam.CfnRole):
 
 
 _TRUST_PATH = re.compile(r"(Type|Properties|Properties\.AssumeRolePolicyDocument(\..*)?)$")
+
+
+def _once_looked_up(value: str | None) -> str | None:
+    return None if is_placeholder(value) else value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -210,7 +210,8 @@ def test_the_public_endpoint_may_be_for_the_office_only(deployed):
     ],
 )
 def test_nodes_run_the_image_of_their_family_and_processor(deployed, nodes, ami):
-    group = {"name": "general", "instance_types": ["m7i.large"], **nodes}
+    instance_type = "m7g.large" if nodes["architecture"] == "arm64" else "m7i.large"
+    group = {"name": "general", "instance_types": [instance_type], **nodes}
     assert only(deployed("dev", nodes=[group]), "AWS::EKS::Nodegroup")["AmiType"] == ami
 
 

@@ -190,7 +190,7 @@ def difference(tmp_path_factory):
 def test_an_account_more_is_its_role_and_one_line_of_their_binding(difference):
     changes = [re.sub(r" ServiceAccounts\w{9,}$", "", line) for line in difference if "[" in line]
     assert changes[:4] == [
-        "[+] AWS::IAM::Role ServiceAccounts/team-3.account-0010",
+        "[+] AWS::IAM::Role ServiceAccounts/team-3.account-0010/Default",
         "[~] Custom::ServiceAccounts ServiceAccounts/Bindings/Batch0",
         " └─ [~] ServiceAccounts",
         "     └─ [+] Added: .team-3/account-0010",

@@ -18,6 +18,7 @@ from irsa_stack.nodes.user_data import (
     AmiFamily,
     PacketFilter,
     UserDataPart,
+    default_packet_filter,
     node_user_data,
     node_user_data_faults,
 )
@@ -51,7 +52,8 @@ class InstanceMetadataGuard(Construct):
     Args:
         ami_family: operating system of the nodes' image. Default: AL2023.
         hop_limit: 1 to 64. Default: 1, the node itself.
-        packet_filter: second layer in the node's kernel, AL2023 only. Default: none.
+        packet_filter: second layer in the node's kernel. Default: `NFTABLES` on AL2023, none on
+            Bottlerocket, which takes none.
         ipv6_endpoint: whether the node also gets metadata at fd00:ec2::254; the same limits hold
             there. Default: no.
         user_data: more that the nodes are told at first boot; see `shell_script`, `node_config`,
@@ -88,7 +90,7 @@ class InstanceMetadataGuard(Construct):
         *,
         ami_family: AmiFamily = AmiFamily.AL2023,
         hop_limit: int = HopLimit.NODE,
-        packet_filter: PacketFilter = PacketFilter.NONE,
+        packet_filter: PacketFilter | None = None,
         ipv6_endpoint: bool = False,
         user_data: Sequence[UserDataPart] = (),
         volume_size: Size | None = None,
@@ -101,7 +103,7 @@ class InstanceMetadataGuard(Construct):
         super().__init__(scope, id)
         self.ami_family = AmiFamily(ami_family)
         """Family of the nodes' image."""
-        self.packet_filter = PacketFilter(packet_filter)
+        self.packet_filter = PacketFilter(packet_filter or default_packet_filter(self.ami_family))
         """Second layer in the node's kernel."""
         refuse(
             [

@@ -93,8 +93,8 @@ class IrsaRole(iam.Role):
         grants: DependencyGroup | None = None,
         **options: Unpack[RoleOptions],
     ) -> None:
-        # Alone below its parent, a role goes by its parent's name.
-        self._label = scope.node.id if id == "Default" else id
+        # As all that its parent is, a role goes by the service account that it is for.
+        self._label = ", ".join(map(str, service_accounts)) if id == "Default" else id
         self._options = options
         patterns = options.get("subject_patterns", ())
         given: Sequence[object] = listed(options.get("trusts", ()))
@@ -135,7 +135,8 @@ class IrsaRole(iam.Role):
         self.service_accounts: tuple[ServiceAccountIdentity, ...] = tuple(accounts)
         """The service accounts trusted by name at definition."""
         self._grants = grants
-        self._attached: dict[str, iam.Policy] = {}
+        self._attached: list[iam.Policy] = []
+        self._is_attaching = False
         self._is_checked = False
         boundary, policies = (
             options.get("permissions_boundary"),
@@ -210,18 +211,20 @@ class IrsaRole(iam.Role):
 
     def attach_inline_policy(self, policy: iam.Policy) -> None:
         """Attach a policy, which whatever waits for the role's permissions waits for too."""
-        path = policy.node.path
-        if path in self._attached:
+        if self._is_attaching or policy in self._attached:
             return  # the policy calls back
-        self._attached[path] = policy
+        self._is_attaching = True
         super().attach_inline_policy(policy)
-        is_of_grants = path == f"{self.node.path}/DefaultPolicy"
-        # The CDK splits what was granted, and counts nothing else.
-        if self._inline_policies or not is_of_grants:
+        self._is_attaching = False
+        self._attached.append(policy)
+        node = policy.node
+        is_below = node.scope is self
+        # The CDK splits the policy of grants, and counts nothing else.
+        if self._inline_policies or not (is_below and node.id == "DefaultPolicy"):
             self._check()
-        if self._grants is not None and policy.stack is self.stack:
-            # With all that the policy of grants may overflow into.
-            self._grants.add(self if is_of_grants else policy)
+        if self._grants is not None and (is_below or policy.stack is self.stack):
+            # The role itself stands for all that its policy of grants may overflow into.
+            self._grants.add(self if is_below else policy)
 
     def grant_assume_role(self, identity: iam.IPrincipal) -> NoReturn:  # noqa: ARG002 (the CDK's)
         """Refused: only service accounts assume this role.
@@ -243,7 +246,7 @@ class IrsaRole(iam.Role):
         policy = super().assume_role_policy
         if policy is None or policy.statement_count != 1:
             changes.append("a statement in assume_role_policy")
-        granted = self.stack.resolve([one.document for one in self._attached.values()])
+        granted = self.stack.resolve([one.document for one in self._attached])
         documents = {
             f"granted {position}": quotas.longest_document(document)
             for position, document in enumerate(granted)

@@ -198,6 +198,11 @@ def cluster_settings(
     )
 
 
+def default_packet_filter(ami_family: AmiFamily) -> PacketFilter:
+    """Return the second layer that nodes of a family have unless somebody says otherwise."""
+    return PacketFilter.NONE if ami_family is AmiFamily.BOTTLEROCKET else PacketFilter.NFTABLES
+
+
 def node_user_data(
     ami_family: AmiFamily,
     packet_filter: PacketFilter = PacketFilter.NONE,

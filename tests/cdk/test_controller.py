@@ -252,7 +252,7 @@ def test_takes_policies_and_tags_besides_its_own(stack, accounts):
             "inline_policies must not hold 'ClusterAutoscaler'",
         ),
         ({"role_arn": f"arn:aws:iam::{ACCOUNT}:role/x"}, "role_arn must be left out, got 'arn"),
-        ({"role_name": "r" * 65}, r"role_name of [\w/]+ must be at most 64"),
+        ({"role_name": "r" * 65}, r"role_name of [-\w/]+ must be at most 64"),
         ({"ownership": "MINE"}, "ownership must be of CREATE"),
     ],
 )

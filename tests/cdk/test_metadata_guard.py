@@ -116,7 +116,7 @@ def test_encrypts_volumes_with_the_key_given(stack):
 
 
 def test_leaves_user_data_to_eks_when_it_adds_none(stack):
-    InstanceMetadataGuard(stack, "Guard")
+    InstanceMetadataGuard(stack, "Guard", packet_filter=PacketFilter.NONE)
     assert "UserData" not in launch_template(stack)
 
 
@@ -293,3 +293,11 @@ def test_gives_karpenters_bottlerocket_nodes_their_key_and_images(stack):
         ("/dev/xvdb", "arn:aws:kms:eu-west-1:111122223333:key/1"),
     ]
     assert "userData" not in spec
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [(AmiFamily.AL2023, PacketFilter.NFTABLES), (AmiFamily.BOTTLEROCKET, PacketFilter.NONE)],
+)
+def test_a_second_layer_is_there_unless_the_family_takes_none(stack, family, expected):
+    assert InstanceMetadataGuard(stack, "Guard", ami_family=family).packet_filter is expected

@@ -152,3 +152,15 @@ def test_refuses_what_iam_would_refuse(stack, kwargs, rule):
     with pytest.raises(InvalidInput) as caught:
         EksOidcProvider(stack, "OidcProvider", **({"issuer_url": URL} | kwargs))
     assert caught.value.faults[0].startswith(rule)
+
+
+def test_a_provider_is_imported_by_its_arn(stack):
+    arn = f"arn:aws:iam::111122223333:oidc-provider/{URL.removeprefix('https://')}"
+    found = EksOidcProvider.from_arn(stack, "Imported", arn)
+    assert (found.provider_arn, found.issuer) == (arn, URL.removeprefix("https://"))
+
+
+@pytest.mark.parametrize("arn", ["arn:aws:iam::111122223333:role/api", URL, ""])
+def test_an_arn_of_something_else_is_refused(stack, arn):
+    with pytest.raises(InvalidInput, match="provider_arn must"):
+        EksOidcProvider.from_arn(stack, "Imported", arn)

@@ -23,10 +23,11 @@ from irsa_stack import (
     InvalidInput,
     Ownership,
     RoleDefaults,
+    ServiceAccounts,
     Trust,
 )
 from irsa_stack.controllers import AwsLoadBalancerController
-from tests.support.clusters import connection, service_accounts
+from tests.support.clusters import ISSUER, connection, service_accounts
 from tests.support.templates import app_with_flags, template_of
 from tests.support.trust_resolver import COMMERCIAL, Deployment
 
@@ -116,6 +117,83 @@ def test_a_workload_can_come_after_its_account(stack, accounts):
     workload.node.add_dependency(api)
     template = template_of(stack)
     assert any("Batch" in key for key in template["Resources"]["Workload"]["DependsOn"])
+
+
+@pytest.mark.parametrize("ownership", [Ownership.HELM, Ownership.NONE])
+def test_a_workload_can_come_after_the_role_of_an_account_that_is_not_bound(
+    stack, accounts, ownership
+):
+    api = accounts.add("apps/api", ownership=ownership)
+    workload = CfnResource(stack, "Workload", type="AWS::CloudFormation::WaitConditionHandle")
+    workload.node.add_dependency(api)
+    template = template_of(stack)
+    [role] = Deployment({"Stack": template}).web_identity_roles()
+    assert template["Resources"]["Workload"]["DependsOn"] == [role]
+
+
+def test_an_account_is_named_as_the_cdk_names_it(accounts):
+    api = accounts.add("apps/api")
+    assert (api.service_account_namespace, api.service_account_name) == ("apps", "api")
+
+
+def test_a_permission_is_added_as_the_cdk_adds_it(stack, accounts):
+    statement = aws_iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"])
+    accounts.add("apps/api").add_to_principal_policy(statement)
+    [policy] = of_type(template_of(stack), "AWS::IAM::Policy")
+    assert policy["Properties"]["PolicyDocument"]["Statement"][0]["Action"] == "s3:GetObject"
+
+
+def test_the_id_tells_accounts_apart_whose_names_run_together(accounts):
+    assert accounts.add("a-b/c").node.id != accounts.add("a/b-c").node.id
+
+
+def test_the_id_is_the_logical_id_of_the_role(stack, accounts):
+    accounts.add("apps/api", id="Api")
+    [role] = Deployment({"Stack": template_of(stack)}).web_identity_roles()
+    assert role.startswith("ServiceAccountsApi")
+    assert "Default" not in role
+
+
+# The provider
+
+
+def cluster_of(stack):
+    return aws_eks_v2.Cluster(
+        stack, "Cluster", version=aws_eks_v2.KubernetesVersion.V1_34,
+        default_capacity_type=aws_eks_v2.DefaultCapacityType.NODEGROUP, default_capacity=0,
+    )  # fmt: skip
+
+
+def test_the_provider_of_a_new_cluster_is_made_once_for_all(stack):
+    cluster = cluster_of(stack)
+    first = ServiceAccounts(stack, "First", cluster=cluster)
+    second = ServiceAccounts(Stack(stack.node.root, "Other"), "Second", cluster=cluster)
+    assert first.oidc_provider is second.oidc_provider
+    assert len(of_type(template_of(stack), "AWS::IAM::OIDCProvider")) == 1
+
+
+def test_the_provider_that_a_cluster_has_serves(stack):
+    cluster = cluster_of(stack)
+    own = cluster.open_id_connect_provider
+    found = ServiceAccounts(stack, "Accounts", cluster=cluster).oidc_provider
+    assert found.open_id_connect_provider_arn == own.open_id_connect_provider_arn
+
+
+def test_the_provider_of_an_imported_cluster_is_imported(stack):
+    accounts = ServiceAccounts(stack, "Accounts", cluster=connection())
+    accounts.add("apps/api")
+    template = template_of(stack)
+    assert not of_type(template, "AWS::IAM::OIDCProvider")
+    assert accounts.oidc_provider.issuer == ISSUER
+
+
+def test_an_import_of_the_cdk_without_a_provider_is_refused(stack):
+    cluster = aws_eks_v2.Cluster.from_cluster_attributes(
+        stack, "Cluster", cluster_name="payments", cluster_endpoint="https://x.example",
+        cluster_certificate_authority_data="LS0t",
+    )  # fmt: skip
+    with pytest.raises(InvalidInput, match="oidc_provider must be given with a cluster that does"):
+        ServiceAccounts(stack, "Accounts", cluster=cluster)
 
 
 # Ownership
@@ -522,7 +600,7 @@ def test_another_audience_is_tested_in_the_trust_policy(stack, accounts):
             "rem",
         ),
         ({"role_arn": "arn:aws:iam::111122223333:role:api"}, "role_arn must be written", "slash"),
-        ({"role_name": "r" * 65}, "role_name of apps.api must be at most 64", "shorten"),
+        ({"role_name": "r" * 65}, "role_name of apps/api must be at most 64", "shorten"),
         ({"ownership": "bogus"}, "ownership must be of CREATE, ADOPT, HELM, NONE", "correct it"),
         (
             {"account": "apps/default", "role_arn": ROLE},
